@@ -1,0 +1,204 @@
+# Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
+"""Generation with one stage: conditioning prefix, classifier-free guidance in one batch, reproducible sampling."""
+
+import math
+from typing import Any
+
+import torch
+from transformers.cache_utils import Cache
+from transformers.generation import (
+    ClassifierFreeGuidanceLogitsProcessor,
+    GenerationConfig,
+    GenerationMixin,
+    LogitsProcessor,
+    LogitsProcessorList,
+)
+
+
+UINT32 = 0xFFFFFFFF
+
+
+def mix_bits(values: torch.LongTensor) -> torch.LongTensor:
+    """A bijection of 32-bit integers whose output looks random (two multiply-xorshift rounds); same on every device."""
+    values = ((values ^ (values >> 16)) * 0x7FEB352D) & UINT32
+    values = ((values ^ (values >> 15)) * 0x846CA68B) & UINT32
+    return values ^ (values >> 16)
+
+
+def interleave_codes(codes: torch.LongTensor) -> torch.LongTensor:
+    """Codes `(..., codebooks, frames)` to one stream `(..., frames * codebooks)`, frame by frame (paper, section 3.3)."""
+    return codes.transpose(-1, -2).flatten(-2)
+
+
+def deinterleave_codes(tokens: torch.LongTensor, num_codebooks: int) -> torch.LongTensor:
+    """The inverse of `interleave_codes`: `(..., frames * codebooks)` to `(..., codebooks, frames)`."""
+    return tokens.unflatten(-1, (-1, num_codebooks)).transpose(-1, -2)
+
+
+class SeededSamplingLogitsProcessor(LogitsProcessor):
+    """
+    Draws each row's next token from a noise that depends on the row's seed and the token's index alone (the Gumbel-max
+    trick over counter-based random numbers), and leaves only that token possible. So neither the rest of the batch, nor
+    the window a token is generated in, nor the device changes what a seed gives; up to ties in the logits' rounding.
+
+    Args:
+        seeds (`torch.LongTensor` of shape `(batch_size,)`):
+            One seed for each row.
+        offsets (`torch.LongTensor` of shape `(batch_size,)`):
+            Index, in its whole stream, of the first token after BOS of each row.
+    """
+
+    def __init__(self, seeds: torch.LongTensor, offsets: torch.LongTensor):
+        self.seeds = mix_bits(seeds & UINT32)
+        self.offsets = offsets
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        index = self.offsets + input_ids.shape[1] - 1
+        counter = mix_bits((self.seeds + index) & UINT32)
+        vocabulary = torch.arange(scores.shape[-1], device=scores.device)
+        bits = mix_bits(counter[:, None] ^ mix_bits(vocabulary + 1))
+        uniform = ((bits >> 9).to(torch.float32) + 0.5) * 2**-23
+        winner = (scores - torch.log(-torch.log(uniform))).argmax(dim=-1, keepdim=True)
+        return torch.full_like(scores, -float("inf")).scatter_(1, winner, 0.0)
+
+
+class HafmStageGenerationMixin(GenerationMixin):
+    """
+    `generate` of one stage. Beyond the usual arguments it takes the stage's conditioning inputs, and
+
+    guidance_scale (`float`, defaults to 3.0):
+        Classifier-free guidance (paper, equation 5): a conditional and an unconditional row for each sample run in one
+        batch. 1 turns it off.
+    temperature (`float`, defaults to 0.9):
+        0 takes the likeliest token.
+    seeds (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
+        Seed of each row's samples; without it PyTorch's global generator is used.
+    seed_offsets (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
+        Index of each row's first token in its whole stream, for windows of a longer one. 0 by default.
+    """
+
+    output_modalities = ("audio",)
+    # Whether a window of a longer stream starts with the last tokens of the window before.
+    carries_context = False
+
+    def default_generation_settings(self) -> dict[str, Any]:
+        """The paper's (section 3.5, "Inference sampling"), and half a window of context, rounded down to whole frames."""
+        grid = math.gcd(self.config.frame_rate, self.config.conditioning_frame_rate)
+        context_seconds = int(self.config.window_seconds * grid / 2) / grid if self.carries_context else 0.0
+        return {
+            "do_sample": True,
+            "temperature": 0.9,
+            "top_k": 250,
+            "guidance_scale": 3.0,
+            "context_seconds": context_seconds,
+        }
+
+    def adjust_generation_fn(self, *args, **kwargs):
+        super().adjust_generation_fn(*args, **kwargs)
+        # A composite keeps the settings of all its stages in one file.
+        stages = vars(self.generation_config).pop("stages", {})
+        self.generation_config.update(allow_custom_entries=True, **stages.get(self.base_model_prefix, {}))
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: torch.LongTensor,
+        next_sequence_length: int | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: torch.LongTensor | None = None,
+        is_first_iteration: bool = False,
+        conditioning_mask: torch.LongTensor | None = None,
+        guided: bool = False,
+        seeds: torch.LongTensor | None = None,
+        seed_offsets: torch.LongTensor | None = None,
+        **kwargs,
+    ) -> dict[str, Any]:
+        conditioning = {name: kwargs.pop(name, None) for name in self.config.conditioning_sources}
+        prefix_length = self._prefix_length(conditioning)
+        past_length = 0 if past_key_values is None else int(past_key_values.get_seq_length())
+        if past_length > 0 and is_first_iteration and next_sequence_length is not None:
+            # `_prefill` took the whole cache for tokens, but it holds the conditioning as well.
+            next_sequence_length += prefix_length
+
+        inputs = super().prepare_inputs_for_generation(
+            input_ids,
+            next_sequence_length=next_sequence_length,
+            past_key_values=past_key_values,
+            is_first_iteration=is_first_iteration,
+            **kwargs,
+        )
+        if past_length == 0:
+            inputs.update(conditioning)
+        if attention_mask is not None or conditioning_mask is not None:
+            if attention_mask is None:
+                attention_mask = torch.ones_like(input_ids)
+            if conditioning_mask is None:
+                frames = prefix_length // len(conditioning)
+                conditioning_mask = attention_mask.new_ones(attention_mask.shape[0], frames)
+            if past_key_values is not None and past_key_values.is_compileable:
+                # One shape for all steps, so that a compiled step is compiled once.
+                unused = past_key_values.get_max_length() - prefix_length - attention_mask.shape[1]
+                attention_mask = torch.nn.functional.pad(attention_mask, (0, unused))
+            inputs.update(attention_mask=attention_mask, conditioning_mask=conditioning_mask)
+        return self._with_unconditional_rows(inputs, input_ids.shape[0]) if guided else inputs
+
+    def _with_unconditional_rows(self, inputs: dict[str, Any], batch_size: int) -> dict[str, Any]:
+        """Each row twice: first all with their conditioning, then all without."""
+        for name, value in inputs.items():
+            if isinstance(value, torch.Tensor) and value.ndim > 0 and value.shape[0] == batch_size:
+                inputs[name] = torch.cat([value, value])
+        if self.config.conditioning_sources[0] in inputs:
+            inputs["drop_conditioning"] = torch.arange(2 * batch_size, device=self.device) >= batch_size
+        return inputs
+
+    def _prefix_length(self, conditioning: dict[str, torch.LongTensor | None]) -> int:
+        missing = [name for name in self.config.conditioning_sources if conditioning.get(name) is None]
+        if missing:
+            raise ValueError(f"{type(self).__name__}.generate needs the conditioning tokens {', '.join(missing)}.")
+        return sum(conditioning[name].shape[-1] for name in self.config.conditioning_sources)
+
+    @staticmethod
+    def create_masks_for_generate(attention_mask: torch.LongTensor | None = None, **kwargs) -> torch.LongTensor | None:
+        """The decoder combines mask and position bias itself."""
+        return attention_mask
+
+    def _prepare_generation_config(
+        self, generation_config: GenerationConfig | None, **kwargs
+    ) -> tuple[GenerationConfig, dict[str, Any]]:
+        if kwargs.get("temperature") == 0:
+            kwargs.update(do_sample=False, temperature=1.0)
+        generation_config, model_kwargs = super()._prepare_generation_config(generation_config, **kwargs)
+        guidance_scale = generation_config.guidance_scale
+        if guidance_scale is not None and guidance_scale < 1:
+            raise ValueError(f"`guidance_scale` is {guidance_scale}; use 1 for no guidance or more for guidance.")
+        if guidance_scale is not None and guidance_scale > 1:
+            if generation_config.num_beams > 1:
+                raise ValueError(f"`guidance_scale` is {guidance_scale}, which beam search cannot use; set it to 1.")
+            model_kwargs["guided"] = True
+        return generation_config, model_kwargs
+
+    def _prepare_cache_for_generation(
+        self, generation_config, model_kwargs, generation_mode, batch_size, max_cache_length
+    ):
+        rows = 2 * batch_size if model_kwargs.get("guided") else batch_size
+        super()._prepare_cache_for_generation(
+            generation_config,
+            model_kwargs,
+            generation_mode,
+            rows,
+            max_cache_length + self._prefix_length(model_kwargs),
+        )
+
+    def _get_logits_processor(self, generation_config, model_kwargs=None, **kwargs) -> LogitsProcessorList:
+        # Left in the config, the scale would add the library's own guidance, which runs a second, unbatched forward.
+        guidance_scale, generation_config.guidance_scale = generation_config.guidance_scale, None
+        processors = super()._get_logits_processor(generation_config, model_kwargs=model_kwargs, **kwargs)
+        if model_kwargs.get("guided"):
+            processors.insert(0, ClassifierFreeGuidanceLogitsProcessor(guidance_scale))
+        seeds, offsets = model_kwargs.get("seeds"), model_kwargs.get("seed_offsets")
+        if seeds is not None and generation_config.do_sample:
+            offsets = torch.zeros_like(seeds) if offsets is None else offsets
+            processors.append(SeededSamplingLogitsProcessor(seeds, offsets))
+        return processors
+
+
+__all__ = ["HafmStageGenerationMixin", "SeededSamplingLogitsProcessor", "deinterleave_codes", "interleave_codes"]
