@@ -99,23 +99,16 @@ class HafmSongGenerationMixin(GenerationMixin):
                 Show a bar on a terminal once the work takes more than two seconds.
             kwargs:
                 Generation arguments for all stages (`temperature=0.8`), or for one (`semantic_temperature=0.8`).
+
+        Raises:
+            ValueError: If a vocal is empty, a token is outside the vocabulary, `context_seconds` is off the common grid
+                of the frame rates, or a stage does not know an argument.
         """
-        song = Song(self, vocal_semantic_ids, **kwargs)
-        # Stage by stage: the fine windows come last and all at once.
-        for _ in song.run(("semantic", "coarse", "fine")):
-            pass
-        return song.output()
+        return Song(self, vocal_semantic_ids, **kwargs).whole()
 
     def stream(self, vocal_semantic_ids: torch.LongTensor, **kwargs) -> Iterator[HafmGenerateOutput]:
         """As `generate`, in pieces: yields all codes so far whenever further frames are complete in every row."""
-        song = Song(self, vocal_semantic_ids, **kwargs)
-        start = 0
-        # Whatever is closest to the end first, so that each piece comes as early as it can.
-        for _ in song.run(("fine", "coarse", "semantic")):
-            end = song.complete_frames()
-            if end > start:
-                yield song.output(start, end)
-                start = end
+        return Song(self, vocal_semantic_ids, **kwargs).pieces()
 
 
 class Song:
@@ -144,7 +137,7 @@ class Song:
             )
             for take in range(num_return_sequences)
         ]
-        self.pending = {name: self._windows(stage) for name, stage in self.stages.items()}
+        self.pending = {name: self._windows(name) for name in self.stages}
 
     def _take(self, vocal_ids: torch.LongTensor, take: int) -> Take:
         row = Take(seed=self.seed * 0x9E3779B1 + take)
@@ -157,9 +150,17 @@ class Song:
             row.done[stage.prediction_name] = 0
         return row
 
-    def _windows(self, stage) -> list[Window]:
+    def _context(self, name: str) -> int:
+        """Carried frames of a stage's windows. Fails early, before any stage runs, on arguments this one does not know."""
+        stage = self.stages[name]
+        generation_config, others = stage._prepare_generation_config(None, **self.settings[name])
+        stage._validate_model_kwargs(others)
+        seconds = getattr(generation_config, "context_seconds", 0.0) if stage.carries_context else 0.0
+        return window_context(stage.config, seconds)
+
+    def _windows(self, name: str) -> list[Window]:
+        stage, context = self.stages[name], self._context(name)
         config = stage.config
-        context = window_context(config, getattr(stage.generation_config, "context_seconds", 0.0))
         windows = []
         for take in self.takes:
             total, start, first_new = take.tokens[stage.prediction_name].shape[-1], 0, 0
@@ -169,9 +170,24 @@ class Song:
                 start, first_new = end - context, end
         return windows
 
+    def whole(self) -> HafmGenerateOutput:
+        # Stage by stage: the fine windows come last and all at once.
+        for _ in self.run(("semantic", "coarse", "fine")):
+            pass
+        return self.output()
+
+    def pieces(self) -> Iterator[HafmGenerateOutput]:
+        start = 0
+        # Whatever is closest to the end first, so that each piece comes as early as it can.
+        for _ in self.run(("fine", "coarse", "semantic")):
+            end = self.complete_frames()
+            if end > start:
+                yield self.output(start, end)
+                start = end
+
     def run(self, order: tuple[str, ...]) -> Iterator[None]:
         """Generate until nothing is pending, each time all ready windows of the first stage in `order` that has any."""
-        with ProgressBar(self._total_tokens(), self.progress) as bar, torch.no_grad():
+        with ProgressBar(self._total_tokens(), self.progress) as bar:
             while any(self.pending.values()):
                 name, ready = next((name, ready) for name in order if (ready := self._ready(name)))
                 self.pending[name] = [window for window in self.pending[name] if window not in ready]
@@ -242,13 +258,13 @@ class Song:
         return min(unfinished, default=max(take.done["fine_ids"] for take in self.takes))
 
     def output(self, start: int | None = None, end: int | None = None) -> HafmGenerateOutput:
-        codes = [torch.cat([take.tokens["coarse_ids"], take.tokens["fine_ids"]]) for take in self.takes]
-        lengths = torch.tensor([code.shape[-1] for code in codes])
+        """Everything, or while streaming the frames before `end`, of which those before `start` are known already."""
+        codes = [torch.cat([take.tokens["coarse_ids"], take.tokens["fine_ids"]])[:, :end].T for take in self.takes]
         semantic = [take.tokens["instrumental_semantic_ids"][0] for take in self.takes]
         return HafmGenerateOutput(
-            codes=pad_sequence([code.T for code in codes], batch_first=True).transpose(1, 2)[:, :, :end],
-            lengths=lengths if end is None else lengths.clamp(max=end),
-            instrumental_semantic_ids=pad_sequence(semantic, batch_first=True),
+            codes=pad_sequence(codes, batch_first=True).transpose(1, 2),
+            lengths=torch.tensor([len(code) for code in codes], device=codes[0].device),
+            instrumental_semantic_ids=pad_sequence(semantic, batch_first=True) if end is None else None,
             seed=self.seed,
             start=start,
         )
@@ -291,26 +307,28 @@ def by_context(window: Window) -> int:
 
 def unpadded(ids: torch.LongTensor, mask: torch.Tensor | None, vocab_size: int) -> list[torch.LongTensor]:
     """The vocals `(vocals, frames)` without their padding."""
-    if ids.ndim != 2 or ids.shape[1] == 0:
+    if ids.ndim != 2 or (mask is not None and mask.shape != ids.shape):
+        shapes = f"{tuple(ids.shape)}" if mask is None else f"{tuple(ids.shape)} and {tuple(mask.shape)}"
+        raise ValueError(f"`vocal_semantic_ids` and `conditioning_mask` have shape {shapes}; pass (vocals, frames).")
+    vocals = list(ids) if mask is None else [row[real] for row, real in zip(ids, mask.bool(), strict=True)]
+    if not vocals or any(len(vocal) == 0 for vocal in vocals):
+        raise ValueError("`vocal_semantic_ids` holds no vocal or an empty one; pass at least one frame of each.")
+    real = torch.cat(vocals)
+    if real.min() < 0 or real.max() >= vocab_size:
         raise ValueError(
-            f"`vocal_semantic_ids` has shape {tuple(ids.shape)}; pass (vocals, frames), at least one frame."
+            f"`vocal_semantic_ids` must lie in [0, {vocab_size}); got {int(real.min())} to {int(real.max())}."
         )
-    if ids.min() < 0 or ids.max() >= vocab_size:
-        raise ValueError(
-            f"`vocal_semantic_ids` must lie in [0, {vocab_size}); got {int(ids.min())} to {int(ids.max())}."
-        )
-    lengths = [ids.shape[1]] * len(ids) if mask is None else mask.sum(dim=1).tolist()
-    return [row[: int(length)] for row, length in zip(ids, lengths, strict=True)]
+    return vocals
 
 
 def window_context(config, context_seconds: float) -> int:
     """Carried frames of each window. What remains must be whole frames at both rates, so that windows stay aligned."""
     hop = config.window_seconds - context_seconds
     frames = [hop * rate for rate in (config.frame_rate, config.conditioning_frame_rate)]
-    if hop <= 0 or any(abs(count - round(count)) > 1e-6 for count in frames):
+    if context_seconds < 0 or hop <= 0 or any(abs(count - round(count)) > 1e-6 for count in frames):
         raise ValueError(
-            f"`context_seconds` is {context_seconds} in windows of {config.window_seconds} s; the rest of the window must "
-            "be positive and on the grid common to both frame rates (40 ms for 50 and 75 Hz)."
+            f"`context_seconds` is {context_seconds} in windows of {config.window_seconds} s; choose 0 or more, less than "
+            "the window, on the grid common to both frame rates (40 ms for 50 and 75 Hz)."
         )
     return config.window_frames - round(hop * config.frame_rate)
 
