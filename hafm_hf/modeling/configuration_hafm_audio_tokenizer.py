@@ -141,6 +141,10 @@ class HafmAudioTokenizerConfig(PreTrainedConfig):
             raise ValueError(
                 "The codec must be a mono EnCodec without `normalize` and `chunk_length_s`, as facebook/encodec_24khz is."
             )
+        if codec.norm_type != "weight_norm":
+            raise ValueError(
+                f"The codec has `norm_type` {codec.norm_type!r}, which needs whole inputs; use 'weight_norm'."
+            )
         for name, rate, hop in (
             ("HuBERT", self.semantic_sampling_rate, self.semantic_hop_length),
             ("codec", self.sampling_rate, self.hop_length),

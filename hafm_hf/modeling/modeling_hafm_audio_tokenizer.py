@@ -235,9 +235,8 @@ class HafmAudioTokenizer(PreTrainedAudioTokenizerBase):
         Returns:
             `(batch, ceil(samples / semantic_hop_length), hidden_size)`, zero on the padding.
         """
-        return self._on_semantic_grid(self._semantic_network, input_values, padding_mask, chunk_batch_size).transpose(
-            1, 2
-        )
+        features = self._on_semantic_grid(self._semantic_network, input_values, padding_mask, chunk_batch_size)
+        return features.transpose(1, 2)
 
     @torch.no_grad()
     def encode_semantic(
