@@ -11,6 +11,7 @@ demo: $(VENV)/.demo
 	$(BIN)/hafm accompany "$(VOCAL)" -o "$(OUT)" --picture
 
 test: $(VENV)/.dev lint
+	$(BIN)/python tests/upstream/fetch.py
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev

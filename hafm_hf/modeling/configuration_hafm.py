@@ -86,8 +86,7 @@ class HafmStageConfig(PreTrainedConfig):
         self.conditioning_sources = list(self.conditioning_sources)
         if self.head_dim is None:
             self.head_dim = self.hidden_size // self.num_attention_heads
-        if self.bos_token_id is None:
-            self.bos_token_id = self.vocab_size
+        self.bos_token_id = self.vocab_size
         if self.relative_attention_max_distance is None:
             self.relative_attention_max_distance = self.conditioning_length + self.window_frames * self.num_codebooks
         super().__post_init__(**kwargs)
@@ -112,6 +111,14 @@ class HafmStageConfig(PreTrainedConfig):
         return -(-conditioning_frames * self.frame_rate // self.conditioning_frame_rate)
 
     def validate_architecture(self):
+        for name in ("vocab_size", "num_codebooks", "frame_rate", "conditioning_frame_rate", "window_seconds"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"`{name}` is {getattr(self, name)}; it must be positive.")
+        if self.relative_attention_max_distance <= self.relative_attention_num_buckets // 2:
+            raise ValueError(
+                f"`relative_attention_max_distance` is {self.relative_attention_max_distance}; it must exceed the "
+                f"{self.relative_attention_num_buckets // 2} distances that have a bucket each."
+            )
         if self.conditioning_dropout_mode not in ("zeros", "mask_token"):
             raise ValueError(
                 f"`conditioning_dropout_mode` is {self.conditioning_dropout_mode!r}; use 'zeros' or 'mask_token'."
@@ -202,10 +209,19 @@ class HafmConfig(PreTrainedConfig):
             "fine_config.conditioning_num_codebooks": (fine.conditioning_num_codebooks, coarse.num_codebooks),
             "fine_config.conditioning_frame_rate": (fine.conditioning_frame_rate, coarse.frame_rate),
             "fine_config.frame_rate": (fine.frame_rate, coarse.frame_rate),
+            "semantic_config.conditioning_vocab_size": (
+                semantic.conditioning_vocab_size,
+                coarse.conditioning_vocab_size,
+            ),
+            "semantic_config.conditioning_frame_rate": (
+                semantic.conditioning_frame_rate,
+                coarse.conditioning_frame_rate,
+            ),
+            "semantic_config.num_codebooks": (semantic.num_codebooks, coarse.conditioning_num_codebooks),
         }
         for name, (value, expected) in chain.items():
             if value != expected:
-                raise ValueError(f"`{name}` is {value}, but the stage before produces {expected}; make the two agree.")
+                raise ValueError(f"`{name}` is {value}, but the stage next to it has {expected}; make the two agree.")
 
 
 HafmSemanticConfig.register_for_auto_class()

@@ -10,7 +10,6 @@ the window, so whatever is generated together, and in whatever order, gives the 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 import torch
@@ -88,7 +87,7 @@ class HafmSongGenerationMixin(GenerationMixin):
             vocal_semantic_ids (`torch.LongTensor` of shape `(vocals, frames)`):
                 Semantic tokens of the vocals, of any length.
             conditioning_mask (`torch.Tensor` of shape `(vocals, frames)`, *optional*):
-                1 for real frames and 0 for the padding after them, where vocals differ in length.
+                1 for real frames and 0 for padding, before or after them, where vocals differ in length.
             num_return_sequences (`int`, defaults to 1):
                 Takes of each vocal.
             seed (`int`, *optional*):
@@ -191,10 +190,9 @@ class Song:
             while any(self.pending.values()):
                 name, ready = next((name, ready) for name in order if (ready := self._ready(name)))
                 self.pending[name] = [window for window in self.pending[name] if window not in ready]
-                for _, group in groupby(sorted(ready, key=by_context), key=by_context):
-                    windows = list(group)
-                    for first in range(0, len(windows), self.max_batch_size):
-                        self._generate(name, windows[first : first + self.max_batch_size], bar)
+                # First windows, which carry no context, are never ready along with later ones.
+                for first in range(0, len(ready), self.max_batch_size):
+                    self._generate(name, ready[first : first + self.max_batch_size], bar)
                 yield
 
     def _ready(self, name: str) -> list[Window]:
@@ -301,10 +299,6 @@ class StepCounter(BaseStreamer):
         pass
 
 
-def by_context(window: Window) -> int:
-    return window.context
-
-
 def unpadded(ids: torch.LongTensor, mask: torch.Tensor | None, vocab_size: int) -> list[torch.LongTensor]:
     """The vocals `(vocals, frames)` without their padding."""
     if ids.ndim != 2 or (mask is not None and mask.shape != ids.shape):
@@ -335,9 +329,8 @@ def window_context(config, context_seconds: float) -> int:
 
 def conditioning_span(config, window: Window) -> tuple[int, int]:
     """First and last (exclusive) conditioning frame of a window."""
-    start = window.start * config.conditioning_frame_rate // config.frame_rate
-    total = window.take.tokens[config.conditioning_sources[0]].shape[-1]
-    return start, min(-(-window.end * config.conditioning_frame_rate // config.frame_rate), total)
+    start, end = (frame * config.conditioning_frame_rate // config.frame_rate for frame in (window.start, window.end))
+    return start, min(end, window.take.tokens[config.conditioning_sources[0]].shape[-1])
 
 
 def stage_seed(take_seed: int, name: str) -> int:
