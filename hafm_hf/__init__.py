@@ -16,13 +16,12 @@ from .modeling.configuration_hafm_audio_tokenizer import HafmAudioTokenizerConfi
 from .modeling.loudness_hafm import mix
 from .modeling.modeling_hafm import HafmCoarseModel, HafmFineModel, HafmModel, HafmSemanticModel
 from .modeling.modeling_hafm_audio_tokenizer import HafmAudioTokenizer
-from .modeling.pipeline_hafm import HafmPipeline
+from .modeling.pipeline_hafm import TASK, HafmPipeline
 from .modeling.processing_hafm import HafmProcessor
 
 
 __version__ = "0.1.0"
 
-TASK = "vocal-accompaniment"
 DEFAULT_CHECKPOINT = str(Path(__file__).parent / "checkpoints" / "hafm-tiny")
 
 for config, model in (

@@ -4,13 +4,21 @@
 import argparse
 import sys
 
+from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
 from transformers.utils import logging
 
 from .. import __version__
-from . import accompany
+from . import accompany, assemble, fit_kmeans, prepare, push, train
 
 
-VERBS = {"accompany": accompany}
+VERBS = {
+    "accompany": accompany,
+    "fit-kmeans": fit_kmeans,
+    "prepare": prepare,
+    "train": train,
+    "assemble": assemble,
+    "push": push,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,7 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
 
     logging.set_verbosity_error()
+    shown = not are_progress_bars_disabled()
     logging.disable_progress_bar()
+    if shown:
+        enable_progress_bars()  # those of downloads, which are worth showing but went with the others
     try:
         return VERBS[args.verb].run(args)
     except (ValueError, OSError) as error:

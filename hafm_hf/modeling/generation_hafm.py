@@ -10,6 +10,7 @@ from transformers.generation import (
     ClassifierFreeGuidanceLogitsProcessor,
     GenerationConfig,
     GenerationMixin,
+    GenerationMode,
     LogitsProcessor,
     LogitsProcessorList,
 )
@@ -72,7 +73,8 @@ class HafmStageGenerationMixin(GenerationMixin):
     temperature (`float`, defaults to 0.9):
         0 takes the likeliest token.
     seeds (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
-        Seed of each row's samples; without it PyTorch's global generator is used.
+        Seed of each row's samples; the sequences of `num_return_sequences` differ. Without it PyTorch's global
+        generator is used.
     seed_offsets (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
         Index of each row's first token in its whole stream, for windows of a longer one. 0 by default.
     """
@@ -119,26 +121,28 @@ class HafmStageGenerationMixin(GenerationMixin):
             # `_prefill` took the whole cache for tokens, but it holds the conditioning as well.
             next_sequence_length += prefix_length
 
-        inputs = super().prepare_inputs_for_generation(
-            input_ids,
-            next_sequence_length=next_sequence_length,
-            past_key_values=past_key_values,
-            is_first_iteration=is_first_iteration,
-            **kwargs,
-        )
         if past_length == 0:
-            inputs.update(conditioning)
+            kwargs.update(conditioning)
         if attention_mask is not None or conditioning_mask is not None:
+            rows, frames = input_ids.shape[0], prefix_length // len(conditioning)
             if attention_mask is None:
-                attention_mask = torch.ones_like(input_ids)
+                past_tokens = max(past_length - prefix_length, 0)
+                attention_mask = input_ids.new_ones(rows, past_tokens + (next_sequence_length or input_ids.shape[1]))
             if conditioning_mask is None:
-                frames = prefix_length // len(conditioning)
-                conditioning_mask = attention_mask.new_ones(attention_mask.shape[0], frames)
+                conditioning_mask = input_ids.new_ones(rows, frames)
             if past_key_values is not None and past_key_values.is_compileable:
                 # One shape for all steps, so that a compiled step is compiled once.
                 unused = past_key_values.get_max_length() - prefix_length - attention_mask.shape[1]
                 attention_mask = torch.nn.functional.pad(attention_mask, (0, unused))
-            inputs.update(attention_mask=attention_mask, conditioning_mask=conditioning_mask)
+            kwargs.update(conditioning_mask=conditioning_mask)
+        inputs = super().prepare_inputs_for_generation(
+            input_ids,
+            next_sequence_length=next_sequence_length,
+            past_key_values=past_key_values,
+            attention_mask=attention_mask,
+            is_first_iteration=is_first_iteration,
+            **kwargs,
+        )
         return self._with_unconditional_rows(inputs, input_ids.shape[0]) if guided else inputs
 
     def _with_unconditional_rows(self, inputs: dict[str, Any], batch_size: int) -> dict[str, Any]:
@@ -171,10 +175,17 @@ class HafmStageGenerationMixin(GenerationMixin):
         if guidance_scale is not None and guidance_scale < 1:
             raise ValueError(f"`guidance_scale` is {guidance_scale}; use 1 for no guidance or more for guidance.")
         if guidance_scale is not None and guidance_scale > 1:
-            if generation_config.num_beams > 1:
-                raise ValueError(f"`guidance_scale` is {guidance_scale}, which beam search cannot use; set it to 1.")
             model_kwargs["guided"] = True
         return generation_config, model_kwargs
+
+    def _validate_generation_mode(self, generation_mode, generation_config, generation_mode_kwargs):
+        super()._validate_generation_mode(generation_mode, generation_config, generation_mode_kwargs)
+        guided = (generation_config.guidance_scale or 1) > 1
+        if guided and generation_mode not in (GenerationMode.GREEDY_SEARCH, GenerationMode.SAMPLE):
+            raise ValueError(
+                f"`guidance_scale` is {generation_config.guidance_scale}, which {generation_mode.value} cannot use; "
+                "set it to 1."
+            )
 
     def _prepare_cache_for_generation(
         self, generation_config, model_kwargs, generation_mode, batch_size, max_cache_length
@@ -196,7 +207,11 @@ class HafmStageGenerationMixin(GenerationMixin):
             processors.insert(0, ClassifierFreeGuidanceLogitsProcessor(guidance_scale))
         seeds, offsets = model_kwargs.get("seeds"), model_kwargs.get("seed_offsets")
         if seeds is not None and generation_config.do_sample:
+            sequences = torch.arange(len(seeds), device=seeds.device) % generation_config.num_return_sequences
+            seeds = seeds + 0x9E3779B1 * sequences
             offsets = torch.zeros_like(seeds) if offsets is None else offsets
+            if (attention_mask := model_kwargs.get("attention_mask")) is not None:
+                offsets = offsets - (attention_mask == 0).sum(dim=1)  # the stream starts behind the padding
             processors.append(SeededSamplingLogitsProcessor(seeds, offsets))
         return processors
 

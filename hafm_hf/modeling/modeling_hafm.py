@@ -19,9 +19,11 @@ from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
+from .card_hafm import HafmCardMixin
 from .configuration_hafm import HafmCoarseConfig, HafmConfig, HafmFineConfig, HafmSemanticConfig, HafmStageConfig
 from .generation_hafm import HafmStageGenerationMixin
 from .generation_song_hafm import HafmSongGenerationMixin
+from .loading_hafm import HafmLoadingMixin
 
 
 @dataclass
@@ -197,7 +199,7 @@ class HafmDecoderLayer(GradientCheckpointingLayer):
         return hidden_states + self.mlp(self.post_attention_layernorm(hidden_states))
 
 
-class HafmPreTrainedModel(PreTrainedModel):
+class HafmPreTrainedModel(HafmLoadingMixin, PreTrainedModel):
     config: HafmStageConfig
     base_model_prefix = "model"
     input_modalities = ("audio",)
@@ -468,10 +470,10 @@ class HafmStageModel(HafmPreTrainedModel):
                 f"{type(self).__name__} is conditioned on {', '.join(sources)}, but got "
                 f"{', '.join(conditioning) or 'none of them'}; pass exactly those."
             )
-        frames = {ids.shape[-1] for ids in conditioning.values()}
-        if len(frames) > 1:
+        frames = [ids.shape[-1] for ids in conditioning.values()]
+        if any(count != frames[0] for count in frames):
             raise ValueError(
-                f"The conditioning sources of {type(self).__name__} differ in frames ({sorted(frames)}); "
+                f"The conditioning sources of {type(self).__name__} differ in frames ({frames}); "
                 "pad them alike and pass `conditioning_mask`."
             )
         return conditioning
@@ -544,7 +546,7 @@ class HafmFineModel(HafmStageModel, HafmStageGenerationMixin):
     prediction_name = "fine_ids"
 
 
-class HafmModel(HafmPreTrainedModel, HafmSongGenerationMixin):
+class HafmModel(HafmCardMixin, HafmPreTrainedModel, HafmSongGenerationMixin):
     """
     The three stages of one checkpoint. `generate` and `stream` turn vocal semantic tokens into codec codes; for
     training and for logits use the stages, `model.semantic`, `model.coarse` and `model.fine`.

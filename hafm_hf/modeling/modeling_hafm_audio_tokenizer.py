@@ -24,6 +24,7 @@ from transformers import initialization as init
 from transformers.modeling_utils import PreTrainedAudioTokenizerBase, PreTrainedModel
 
 from .configuration_hafm_audio_tokenizer import HafmAudioTokenizerConfig
+from .loading_hafm import HafmLoadingMixin
 
 
 class Window(NamedTuple):
@@ -105,7 +106,7 @@ def load_centroids(centroids: torch.Tensor | np.ndarray | str | Path) -> torch.T
     return torch.as_tensor(centroids).float()
 
 
-class HafmAudioTokenizer(PreTrainedAudioTokenizerBase):
+class HafmAudioTokenizer(HafmLoadingMixin, PreTrainedAudioTokenizerBase):
     """Waveforms to semantic tokens and acoustic codes, and codes back to waveforms (paper, section 3.2).
 
     It has no training mode: `train()` leaves it in evaluation mode, so that tokens are always deterministic.
