@@ -1,0 +1,163 @@
+# Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
+"""
+What a training step costs at the paper's size: tokens per second and peak memory, beside a Llama of the same size.
+
+    python benchmarks/training.py [--stages coarse] [--batch 1] [--rounds 3] [--dtype bfloat16] [--threads N] [--tiny]
+
+For each stage, in one run and turn by turn: the stage with each attention implementation, and `LlamaForCausalLM` with as
+many layers, heads, dimensions and positions. A step is forward, backward, clipping and AdamW on a batch of full windows.
+Tokens are positions, conditioning included. Seconds are medians over the rounds. Memory is what one model needs more
+than the bare process, at its peak, in a process of its own. The last line is JSON.
+"""
+
+import argparse
+import json
+import re
+import statistics
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.utils import logging
+
+from hafm_hf.training import STAGES
+
+
+TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+
+
+def make_stage(name: str, attention: str, shape: dict, batch: int):
+    """A stage with a batch of random windows."""
+    config = STAGES[name].config_class(**shape)
+    model = STAGES[name]._from_config(config, attn_implementation=attention)
+    frames = [batch, config.conditioning_window_frames]
+    if config.conditioning_num_codebooks > 1:
+        frames.insert(1, config.conditioning_num_codebooks)
+    inputs = {name: torch.randint(config.conditioning_vocab_size, frames) for name in config.conditioning_sources}
+    inputs["labels"] = torch.randint(config.vocab_size, (batch, config.window_frames * config.num_codebooks))
+    return model, inputs
+
+
+def make_llama(name: str, shape: dict, batch: int):
+    config = STAGES[name].config_class(**shape)
+    positions = config.conditioning_length + config.window_frames * config.num_codebooks
+    llama = LlamaConfig(
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden_size,
+        num_hidden_layers=config.num_hidden_layers,
+        num_attention_heads=config.num_attention_heads,
+        intermediate_size=config.intermediate_size,
+    )
+    ids = torch.randint(config.vocab_size, (batch, positions))
+    return LlamaForCausalLM._from_config(llama, attn_implementation="sdpa"), {"input_ids": ids, "labels": ids}
+
+
+class Step:
+    """One training step of a model on one batch, to be called again and again."""
+
+    def __init__(self, make, *arguments):
+        *arguments, device, dtype = arguments
+        model, inputs = make(*arguments)
+        self.model = model.to(device).train()
+        self.inputs = {name: value.to(device) for name, value in inputs.items()}
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, betas=(0.9, 0.98), weight_decay=0.01)
+        self.device, self.dtype = device, dtype
+        self.millions = model.num_parameters() / 1e6
+
+    def __call__(self) -> float:
+        started = time.perf_counter()
+        with torch.autocast(self.device, self.dtype, enabled=self.dtype != torch.float32):
+            loss = self.model(**self.inputs, use_cache=False).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - started
+
+
+def resident_bytes(field: str) -> int:
+    """`VmRSS` (now) or `VmHWM` (highest so far) of this process."""
+    return 1024 * int(re.search(rf"{field}:\s*(\d+)", Path("/proc/self/status").read_text())[1])
+
+
+def peak_gigabytes(make_step) -> float:
+    """What two steps need at their peak more than the bare process; to be called in a process of its own."""
+    before = resident_bytes("VmRSS")
+    step = make_step()
+    step(), step()
+    if step.device == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e9
+    return (resident_bytes("VmHWM") - before) / 1e9
+
+
+def measure(name: str, args: argparse.Namespace, device: str) -> list[dict]:
+    shape, dtype = TINY if args.tiny else {}, getattr(torch, args.dtype)
+    config = STAGES[name].config_class(**shape)
+    tokens = args.batch * (config.conditioning_length + config.window_frames * config.num_codebooks)
+    # The backward of flex attention exists on GPUs only.
+    attentions = ["eager", "sdpa"] + (["flex_attention"] if device == "cuda" else [])
+    common = (shape, args.batch, device, dtype)
+    makers = {path: partial(Step, make_stage, name, path, *common) for path in attentions}
+    makers["llama"] = partial(Step, make_llama, name, *common)
+
+    with ProcessPoolExecutor(
+        1, get_context("spawn"), torch.set_num_threads, (args.threads,), max_tasks_per_child=1
+    ) as pool:
+        memory = dict(zip(makers, pool.map(peak_gigabytes, makers.values()), strict=True))
+    steps = {path: make() for path, make in makers.items()}
+    times = {path: [] for path in steps}
+    for round_ in range(args.rounds + 1):  # the first round warms up
+        for path, step in steps.items():
+            seconds = step()
+            if round_ > 0:
+                times[path].append(seconds)
+    return [
+        {
+            "stage": name,
+            "path": path,
+            "parameters_millions": round(steps[path].millions, 1),
+            "seconds_per_step": statistics.median(times[path]),
+            "spread": [min(times[path]), max(times[path])],
+            "tokens_per_second": tokens / statistics.median(times[path]),
+            "peak_gigabytes": memory[path],
+        }
+        for path in steps
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES))
+    parser.add_argument("--batch", type=int, default=1, help="windows in a batch")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32", help="of autocast")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--tiny", action="store_true", help="small models, to see that the benchmark runs")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    logging.set_verbosity_error()
+    torch.manual_seed(0)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+
+    print(f"{'stage':9} {'path':15} {'million':>8} {'s a step':>9} {'tokens/s':>9} {'peak GB':>8}")
+    results = []
+    for name in args.stages:
+        for result in measure(name, args, device):
+            results.append(result)
+            print(
+                f"{name:9} {result['path']:15} {result['parameters_millions']:8.1f} {result['seconds_per_step']:9.3f} "
+                f"{result['tokens_per_second']:9.0f} {result['peak_gigabytes']:8.2f}"
+            )
+    setting = {"torch": torch.__version__, "device": device, "threads": args.threads, "dtype": args.dtype}
+    setting |= {"batch": args.batch, "rounds": args.rounds, "tiny": args.tiny}
+    print(json.dumps({"benchmark": "training", **setting, "results": results}))
+
+
+if __name__ == "__main__":
+    main()
