@@ -30,10 +30,9 @@ from hafm_hf.training import STAGES
 TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
 
 
-def make_stage(name: str, attention: str, shape: dict, batch: int):
+def make_stage(config, attention: str, batch: int):
     """A stage with a batch of random windows."""
-    config = STAGES[name].config_class(**shape)
-    model = STAGES[name]._from_config(config, attn_implementation=attention)
+    model = STAGES[config.model_type.removeprefix("hafm_")]._from_config(config, attn_implementation=attention)
     frames = [batch, config.conditioning_window_frames]
     if config.conditioning_num_codebooks > 1:
         frames.insert(1, config.conditioning_num_codebooks)
@@ -42,31 +41,27 @@ def make_stage(name: str, attention: str, shape: dict, batch: int):
     return model, inputs
 
 
-def make_llama(name: str, shape: dict, batch: int):
-    config = STAGES[name].config_class(**shape)
-    positions = config.conditioning_length + config.window_frames * config.num_codebooks
-    llama = LlamaConfig(
-        vocab_size=config.vocab_size,
-        hidden_size=config.hidden_size,
-        num_hidden_layers=config.num_hidden_layers,
-        num_attention_heads=config.num_attention_heads,
-        intermediate_size=config.intermediate_size,
-    )
-    ids = torch.randint(config.vocab_size, (batch, positions))
+def make_llama(config, batch: int):
+    """A Llama of a stage's shape, with as many tokens as the stage has positions."""
+    shape = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+    llama = LlamaConfig(**{name: getattr(config, name) for name in shape})
+    ids = torch.randint(config.vocab_size, (batch, positions(config)))
     return LlamaForCausalLM._from_config(llama, attn_implementation="sdpa"), {"input_ids": ids, "labels": ids}
+
+
+def positions(config) -> int:
+    return config.conditioning_length + config.window_frames * config.num_codebooks
 
 
 class Step:
     """One training step of a model on one batch, to be called again and again."""
 
-    def __init__(self, make, *arguments):
-        *arguments, device, dtype = arguments
-        model, inputs = make(*arguments)
+    def __init__(self, config, path: str, batch: int, device: str, dtype: torch.dtype):
+        model, inputs = make_llama(config, batch) if path == "llama" else make_stage(config, path, batch)
         self.model = model.to(device).train()
         self.inputs = {name: value.to(device) for name, value in inputs.items()}
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, betas=(0.9, 0.98), weight_decay=0.01)
         self.device, self.dtype = device, dtype
-        self.millions = model.num_parameters() / 1e6
 
     def __call__(self) -> float:
         started = time.perf_counter()
@@ -97,37 +92,32 @@ def peak_gigabytes(make_step) -> float:
 
 
 def measure(name: str, args: argparse.Namespace, device: str) -> list[dict]:
-    shape, dtype = TINY if args.tiny else {}, getattr(torch, args.dtype)
-    config = STAGES[name].config_class(**shape)
-    tokens = args.batch * (config.conditioning_length + config.window_frames * config.num_codebooks)
+    config = STAGES[name].config_class(**(TINY if args.tiny else {}))
     # The backward of flex attention exists on GPUs only.
-    attentions = ["eager", "sdpa"] + (["flex_attention"] if device == "cuda" else [])
-    common = (shape, args.batch, device, dtype)
-    makers = {path: partial(Step, make_stage, name, path, *common) for path in attentions}
-    makers["llama"] = partial(Step, make_llama, name, *common)
+    paths = ["eager", "sdpa", *(["flex_attention"] if device == "cuda" else []), "llama"]
+    makers = [partial(Step, config, path, args.batch, device, getattr(torch, args.dtype)) for path in paths]
 
     with ProcessPoolExecutor(
-        1, get_context("spawn"), torch.set_num_threads, (args.threads,), max_tasks_per_child=1
+        1, get_context("spawn"), initializer=torch.set_num_threads, initargs=(args.threads,), max_tasks_per_child=1
     ) as pool:
-        memory = dict(zip(makers, pool.map(peak_gigabytes, makers.values()), strict=True))
-    steps = {path: make() for path, make in makers.items()}
-    times = {path: [] for path in steps}
+        memory = list(pool.map(peak_gigabytes, makers))
+    steps, times = [make() for make in makers], [[] for _ in makers]
     for round_ in range(args.rounds + 1):  # the first round warms up
-        for path, step in steps.items():
-            seconds = step()
+        for step, seconds in zip(steps, times, strict=True):
+            taken = step()
             if round_ > 0:
-                times[path].append(seconds)
+                seconds.append(taken)
     return [
         {
             "stage": name,
             "path": path,
-            "parameters_millions": round(steps[path].millions, 1),
-            "seconds_per_step": statistics.median(times[path]),
-            "spread": [min(times[path]), max(times[path])],
-            "tokens_per_second": tokens / statistics.median(times[path]),
-            "peak_gigabytes": memory[path],
+            "parameters_millions": round(step.model.num_parameters() / 1e6, 1),
+            "seconds_per_step": statistics.median(seconds),
+            "spread": [min(seconds), max(seconds)],
+            "tokens_per_second": args.batch * positions(config) / statistics.median(seconds),
+            "peak_gigabytes": gigabytes,
         }
-        for path in steps
+        for path, step, seconds, gigabytes in zip(paths, steps, times, memory, strict=True)
     ]
 
 

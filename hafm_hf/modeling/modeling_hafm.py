@@ -567,6 +567,9 @@ class HafmModel(HafmCardMixin, HafmPreTrainedModel, HafmSongGenerationMixin):
         """The stages by name, in the order in which they run."""
         return {"semantic": self.semantic, "coarse": self.coarse, "fine": self.fine}
 
+    def get_input_embeddings(self):
+        return self.semantic.get_input_embeddings()
+
     def save_pretrained(self, *args, **kwargs):
         """As in `PreTrainedModel`; `generation_config.json` holds the settings of every stage."""
         self.generation_config._from_model_config = False

@@ -2,12 +2,9 @@
 """Preparing data: what comes out, and that neither a kill nor a bad file changes the rest of it."""
 
 import json
-import multiprocessing
 import random
 import re
-import resource
 import shutil
-import time
 from functools import partial
 
 import numpy as np
@@ -15,23 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from datasets import load_dataset
+from preparing import LoggingStems, note, preparation, prepare_in_child, prepare_on_a_full_disk, run_child
 from song_files import contents, voice_and_band, write_audio, write_mixtures, write_stems
 
-import hafm_hf.data.prepare as prepare_module
 from hafm_hf import DEFAULT_CHECKPOINT, HafmProcessor
 from hafm_hf.data.clips import ClipCutter
 from hafm_hf.data.corpora import folder_songs, load_pair, stem_folder_songs
 from hafm_hf.data.filters import ClipFilter
-from hafm_hf.data.prepare import Preparation
-from hafm_hf.data.separation import PrecomputedStems, make_separator
+from hafm_hf.data.separation import make_separator
 from hafm_hf.data.tokenize import noise_seed
-
-
-LENGTHS = {"clip_seconds": 0.8, "min_clip_seconds": 0.4, "songs_per_shard": 2}
-
-# Children are forked from a process that has imported all this already, so that most of their life is work.
-forkserver = multiprocessing.get_context("forkserver")
-forkserver.set_forkserver_preload(["hafm_hf.data.prepare", "datasets", "pytest", "soundfile"])
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -58,11 +47,6 @@ def undisturbed(stems, tmp_path_factory):
     output = tmp_path_factory.mktemp("undisturbed") / "data"
     preparation(output).run(partial(stem_folder_songs, stems))
     return output
-
-
-def preparation(output, separator=None, **settings):
-    processor = HafmProcessor.from_pretrained(DEFAULT_CHECKPOINT)
-    return Preparation(output, separator or PrecomputedStems(), processor, **LENGTHS | settings)
 
 
 def read(output):
@@ -167,48 +151,6 @@ def test_filters_drop_clips_and_the_report_counts_them(stems, tmp_path):
 # -- Stopping and going on ---------------------------------------------------------------------------------------------
 
 
-class LoggingStems(PrecomputedStems):
-    """Stems at hand, with a line in a file for each song that is begun."""
-
-    def __init__(self, log):
-        super().__init__()
-        self.log = log
-
-    def separate_song(self, song):
-        note(self.log, song.id)
-        return super().separate_song(song)
-
-
-def note(log, text):
-    with open(log, "a") as file:
-        file.write(f"{text}\n")
-
-
-def prepare_in_child(stems, output, log):
-    """Prepare as the tests above do, with a line in `log` for each song and each clip that is begun."""
-    torch.set_num_threads(1)
-    tokenize = prepare_module.tokenize_clips
-
-    def logging_tokenize(batch, processor):
-        note(log, batch["id"][0])
-        return tokenize(batch, processor)
-
-    prepare_module.tokenize_clips = logging_tokenize
-    preparation(output, LoggingStems(log)).run(partial(stem_folder_songs, stems))
-
-
-def run_child(target, *arguments, kill_after=None):
-    """Run a function in a child process, killing it after so many seconds; gives its exit code and how long it took."""
-    child = forkserver.Process(target=target, args=arguments)
-    started = time.monotonic()
-    child.start()
-    child.join(kill_after)
-    if child.exitcode is None:
-        child.kill()
-        child.join()
-    return child.exitcode, time.monotonic() - started
-
-
 @pytest.fixture(scope="module")
 def seconds_of_a_run(stems, undisturbed, tmp_path_factory):
     folder = tmp_path_factory.mktemp("timed")
@@ -236,15 +178,6 @@ def test_killed_at_any_moment_it_repeats_one_clip_and_ends_the_same(
     assert exit_code == 0
     assert contents(tmp_path / "out") == contents(undisturbed)
     assert len(begun) == 3 + 9  # songs to separate and clips to tokenise
-
-
-def prepare_on_a_full_disk(stems, output, log, room):
-    """Prepare where no file may grow beyond `room` bytes, and write the error beside the output."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
-    try:
-        prepare_in_child(stems, output, log)
-    except ValueError as error:
-        output.with_name("error").write_text(str(error)[:room])
 
 
 @pytest.mark.parametrize("room", [300, 100_000])  # too little for the settings, for a separated pair

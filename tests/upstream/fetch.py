@@ -25,7 +25,7 @@ def fetch() -> Path:
     DESTINATION.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=DESTINATION.parent) as scratch:
         package = f"transformers=={transformers.__version__}"
-        command = [sys.executable, "-m", "pip", "download", "--no-deps"]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         subprocess.run([*command, "--no-binary", "transformers", "--dest", scratch, package], check=True)
         (archive,) = Path(scratch).glob("*.tar.gz")
         with tarfile.open(archive) as tar:
