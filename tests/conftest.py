@@ -1,7 +1,13 @@
 # Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
 """What all tests share: a tiny checkpoint, and the stand-in Hub as the fixture `hub_server`."""
 
-import pytest
+import os
+
+
+# Tests are small: a second thread costs more than it brings, most of all while other processes want the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest  # noqa: E402
 
 
 pytest_plugins = ("hub_server",)

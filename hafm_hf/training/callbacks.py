@@ -31,17 +31,21 @@ class ListenCallback(TrainerCallback):
     decoded as they are, fine ones together with the clips' own coarse ones. Either way it is one window of each clip.
 
     Args:
-        trainer (`HafmTrainer`): whose model is heard; it needs a `processor`.
+        trainer (`HafmTrainer`): whose model is heard; it needs a `processor` and to report to TensorBoard.
         clips (`list[dict]`): rows with all token columns.
         steps (`int`): how often.
         band (`HafmModel`, *optional*): the other stages.
 
     Raises:
-        ValueError: if there is no processor, or the semantic stage is to be heard without the stages after it.
+        ValueError: if processor or TensorBoard are missing, or the semantic stage has no stages after it.
     """
 
     def __init__(self, trainer: Trainer, clips: list[dict], steps: int, band=None):
         stage = trainer.model.get_base_model() if hasattr(trainer.model, "get_base_model") else trainer.model
+        callbacks = trainer.callback_handler.callbacks
+        self.board = next((callback for callback in callbacks if isinstance(callback, TensorBoardCallback)), None)
+        if self.board is None:
+            raise ValueError("Listening needs TensorBoard; set `report_to: tensorboard`.")
         if trainer.processor is None:
             raise ValueError("Listening needs the `processor` whose audio tokenizer made the data.")
         if band is None and stage.config.model_type == "hafm_semantic":
@@ -80,11 +84,9 @@ class ListenCallback(TrainerCallback):
         return self.band.to(model.device).eval().generate(**inputs, seed=0).codes
 
     def _log(self, waveforms: torch.Tensor, step: int) -> None:
-        for callback in self.trainer.callback_handler.callbacks:
-            if isinstance(callback, TensorBoardCallback):
-                for number, waveform in enumerate(waveforms.cpu().clamp(-1, 1), start=1):
-                    rate = self.trainer.processor.sampling_rate
-                    callback.tb_writer.add_audio(f"clip_{number}", waveform[None], step, rate)
+        rate = self.trainer.processor.sampling_rate
+        for number, waveform in enumerate(waveforms.cpu().clamp(-1, 1), start=1):
+            self.board.tb_writer.add_audio(f"clip_{number}", waveform[None], step, rate)
 
 
 __all__ = ["EpochCallback", "ListenCallback"]

@@ -139,6 +139,11 @@ def check_fields(content: dict[str, Any], path: str | Path) -> None:
         for name in content.get(section) or {}:
             if name not in known[section]:
                 raise ValueError(misspelt(f"`{name}` in `{section}` of {path}", name, known[section]))
+    defaults = {field.name: field.default for field in fields(HafmTrainingArguments)}  # which checks no types itself
+    for name, value in content["training"].items():
+        if isinstance(defaults[name], (bool, int, float)) and isinstance(value, str):
+            kind = "true or false" if isinstance(defaults[name], bool) else "a number"
+            raise ValueError(f"`{name}` in `training` of {path} is {value!r}; it must be {kind}.")
 
 
 def known_fields(content: dict[str, Any]) -> dict[str, list[str]]:
@@ -171,7 +176,7 @@ def misspelt(where: str, name: str, known: list[str]) -> str:
 
 def dump_recipe(recipe: Recipe) -> str:
     """The recipe, overrides included, as YAML."""
-    return yaml.safe_dump(asdict(recipe), sort_keys=False)
+    return yaml.safe_dump(asdict(recipe), sort_keys=False, allow_unicode=True)
 
 
 __all__ = ["Recipe", "dump_recipe", "load_recipe", "packaged_recipes"]

@@ -1,7 +1,6 @@
 # Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
 """From a recipe to a trained stage in its output folder; killed at any moment and started again, it goes on."""
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import yaml
 from huggingface_hub.errors import StrictDataclassError
 from transformers import set_seed
 
+from ..data.resume import replacing
 from ..modeling.modeling_hafm import HafmModel
 from ..modeling.processing_hafm import HafmProcessor
 from . import STAGES
@@ -48,7 +48,8 @@ def train(recipe: Recipe) -> HafmTrainer:
         trainer.add_callback(ListenCallback(trainer, list(heard), recipe.listen_steps, band))
 
     if args.should_save:
-        write_recipe(recipe, Path(args.output_dir))
+        with replacing(Path(args.output_dir) / RECIPE_NAME) as file:
+            file.write(dump_recipe(recipe).encode())
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
     trainer.save_state()
@@ -57,10 +58,7 @@ def train(recipe: Recipe) -> HafmTrainer:
 
 def make_arguments(recipe: Recipe) -> HafmTrainingArguments:
     evaluation = {"eval_strategy": "steps" if recipe.eval_data else "no"}
-    try:
-        return HafmTrainingArguments(**(evaluation | recipe.training))
-    except TypeError as error:
-        raise ValueError(f"A field of `training` has a value of the wrong kind: {error}") from error
+    return HafmTrainingArguments(**(evaluation | recipe.training))
 
 
 def make_model(recipe: Recipe):
@@ -88,21 +86,25 @@ def find_checkpoint(recipe: Recipe, args: HafmTrainingArguments) -> str | None:
         return args.resume_from_checkpoint
     checkpoint, written = last_checkpoint(args.output_dir), Path(args.output_dir) / RECIPE_NAME
     if checkpoint is not None and written.exists():
-        before, now = yaml.safe_load(written.read_text(encoding="utf-8")), asdict(recipe)
-        changed = [name for name in now if now[name] != before.get(name)]
+        changed = changed_fields(yaml.safe_load(written.read_text(encoding="utf-8")), asdict(recipe))
         if changed:
             raise ValueError(
-                f"{args.output_dir} holds a run whose {', '.join(f'`{name}`' for name in changed)} differ; go on with its "
-                "recipe.yaml, choose another --output_dir, or delete it."
+                f"{args.output_dir} holds a run with another {', '.join(changed)}; choose another --output_dir, or go on "
+                f"from it all the same with --resume_from_checkpoint {checkpoint}."
             )
     return checkpoint
 
 
-def write_recipe(recipe: Recipe, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".{RECIPE_NAME}.tmp"
-    unfinished.write_text(dump_recipe(recipe), encoding="utf-8")
-    os.replace(unfinished, folder / RECIPE_NAME)
+def changed_fields(before: dict, now: dict) -> list[str]:
+    """Names of the fields that differ, those of sections as `section.field`."""
+    changed = []
+    for name in sorted(before.keys() | now.keys()):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            changed += [f"{name}.{field}" for field in changed_fields(old, new)]
+        elif old != new:
+            changed.append(name)
+    return changed
 
 
 __all__ = ["train"]

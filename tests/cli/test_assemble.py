@@ -124,7 +124,7 @@ def test_parts_that_are_missing_or_others_are_named(stages, change, message, cap
 def test_stages_that_speak_other_tokens_are_refused(stages, capsys):
     other = untrained("semantic", "other", vocab_size=100)
     assert main(command(**(stages | {"semantic": other}))) == 2
-    assert "the stage before produces 100" in capsys.readouterr().err
+    assert "the stage next to it has 100" in capsys.readouterr().err
     other = untrained("semantic", "another", conditioning_vocab_size=100)
     assert main(command(**(stages | {"semantic": other}))) == 2
     assert "`num_clusters` of 500, but the stages speak 100" in capsys.readouterr().err

@@ -82,8 +82,29 @@ def test_the_same_command_goes_on_and_another_is_refused(workplace, capsys):
 
     capsys.readouterr()
     assert main([*command, "--learning_rate", "0.5"]) == 2
-    assert "out holds a run whose `training` differ" in capsys.readouterr().err
+    assert "out holds a run with another training.learning_rate; choose another" in capsys.readouterr().err
     assert torch.equal(weights("out"), undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["--lerning_rate", "1"], "did you mean `learning_rate`?"),
+        (["--hidden_size", "wide"], "A field of `model` has a value that does not fit"),
+        (["--learning_rate", "fast"], "`learning_rate` in `training` of recipe.yaml is 'fast'; it must be a number"),
+        (["--train_data", "nowhere"], "nowhere does not exist"),
+        (["--train_data", "text.parquet"], "text.parquet lacks id, vocal_semantic, instrumental_semantic"),
+        (["--checkpoint", "nowhere"], "nowhere is neither a folder nor"),
+        (["--lora.r", "4"], "name its `checkpoint`"),
+        (["--listen_steps", "2", "--report_to", "tensorboard"], "Listening needs the `processor`"),
+    ],
+)
+def test_mistakes_are_one_sentence(workplace, overrides, message, capsys):
+    make_clips(1).select_columns("source").to_parquet("text.parquet")
+    capsys.readouterr()
+    assert main(["train", "recipe.yaml", *overrides]) == 2
+    error = capsys.readouterr().err.strip().split("\n")[-1]
+    assert error.startswith("hafm train: ") and message in error
 
 
 def test_two_processes_go_on_as_one_with_twice_the_batch(workplace):

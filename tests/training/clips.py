@@ -4,13 +4,21 @@
 from pathlib import Path
 
 import numpy as np
-from datasets import Dataset
+from datasets import Dataset, Features, List, Value
 
 from hafm_hf.training import STAGES
 
 
 SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 VOCABULARY = {"semantic": 40, "acoustic": 30}
+
+
+FEATURES = Features(
+    {name: Value("string") for name in ("id", "source", "license")}
+    | {name: Value("float64") for name in ("start", "duration", "vocal_rms_db", "instrumental_rms_db")}
+    | {name: List(Value("int16")) for name in ("vocal_semantic", "instrumental_semantic")}
+    | {"instrumental_codes": List(List(Value("int16")))}
+)
 
 
 def make_clip(number: int, seconds: float = 1.0) -> dict:
@@ -32,7 +40,7 @@ def make_clip(number: int, seconds: float = 1.0) -> dict:
 
 
 def make_clips(count: int, seconds: float = 1.0) -> Dataset:
-    return Dataset.from_list([make_clip(number, seconds) for number in range(count)])
+    return Dataset.from_list([make_clip(number, seconds) for number in range(count)], features=FEATURES)
 
 
 def write_shards(folder: Path, clips: Dataset, shards: int = 2) -> Path:

@@ -49,7 +49,7 @@ def test_audio_of_each_clip_is_logged_beside_the_loss(stage, processor, tmp_path
 def test_listening_leaves_the_training_as_it_was(processor, tmp_path):
     weights = []
     for steps in (None, 1):
-        trainer = make_trainer(tmp_path, model=stage_of_the_band("fine"), max_steps=3)
+        trainer = make_trainer(tmp_path, model=stage_of_the_band("fine"), max_steps=3, report_to="tensorboard")
         for layer in trainer.model.decoder.layers:
             layer.self_attn.attention_dropout = 0.1  # takes random numbers that listening must not use up
         trainer.processor = processor
@@ -63,7 +63,7 @@ def test_listening_leaves_the_training_as_it_was(processor, tmp_path):
 @pytest.mark.parametrize("stage", list(STAGES))
 def test_a_band_completes_the_stage_that_is_trained(stage, processor, tmp_path):
     band = HafmModel.from_pretrained(DEFAULT_CHECKPOINT)
-    trainer = make_trainer(tmp_path, model=stage_of_the_band(stage))
+    trainer = make_trainer(tmp_path, model=stage_of_the_band(stage), report_to="tensorboard")
     trainer.processor = processor
     callback = ListenCallback(trainer, list(make_clips(2, 0.4)), 1, band)
     before = callback.listen(trainer.model)
@@ -76,9 +76,11 @@ def test_a_band_completes_the_stage_that_is_trained(stage, processor, tmp_path):
 
 
 def test_what_cannot_be_heard_is_refused(processor, tmp_path):
-    trainer = make_trainer(tmp_path, "semantic")
+    trainer = make_trainer(tmp_path, "semantic", report_to="tensorboard")
     with pytest.raises(ValueError, match="needs the `processor`"):
         ListenCallback(trainer, list(make_clips(1)), 1)
     trainer.processor = processor
     with pytest.raises(ValueError, match="semantic stage alone makes no audio"):
         ListenCallback(trainer, list(make_clips(1)), 1)
+    with pytest.raises(ValueError, match="set `report_to: tensorboard`"):
+        ListenCallback(make_trainer(tmp_path), list(make_clips(1)), 1)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from datasets import concatenate_datasets
 from safetensors.torch import load_file
+from torch.distributed.fsdp import FSDPModule
 from training.clips import make_clips, stage_config
 from training.killable import make_trainer, train_or_go_on
 from transformers import TrainerCallback
@@ -19,7 +20,7 @@ from transformers import TrainerCallback
 from hafm_hf import DEFAULT_CHECKPOINT, HafmProcessor
 from hafm_hf.training import STAGES
 from hafm_hf.training.collator import HafmCollator
-from hafm_hf.training.trainer import last_checkpoint
+from hafm_hf.training.trainer import HafmTrainer, last_checkpoint
 
 
 @pytest.fixture(scope="module", params=["semantic", "coarse"])
@@ -116,24 +117,31 @@ def test_logs_hold_loss_and_accuracy_of_every_codebook(tmp_path):
 
 
 def test_metrics_of_a_codebook_are_those_of_its_tokens(overfitted):
-    """Against a plain loop over the clips, one at a time."""
+    """Against a plain loop over the tokens, where the second codebook is not what the stage has learnt."""
     trainer, clips = overfitted
     model = trainer.model.eval()
-    collator, codebooks = HafmCollator(model.config, training=False), model.config.num_codebooks
-    clips = clips.select([0, 1, 2])
-    hits = torch.zeros(codebooks)
+    codebooks = model.config.num_codebooks
+
+    def disturb(clip):
+        first, second, *others = clip["instrumental_codes"]
+        return {"instrumental_codes": [first, second[::-1], *others]}
+
+    clips = clips.select([0, 1, 2]).map(disturb)
+    hits, losses = torch.zeros(codebooks), torch.zeros(codebooks)
     for clip in clips:
-        batch = collator([clip | {"instrumental_semantic": clip["instrumental_semantic"][::-1]}])
+        batch = HafmCollator(model.config, training=False)([clip])
         with torch.no_grad():
-            logits = model(**batch).logits
+            log_probabilities = model(**batch).logits[0].log_softmax(-1)
         for position, label in enumerate(batch["labels"][0]):
-            hits[position % codebooks] += logits[0, position].argmax() == label
-    reversed_clips = clips.map(lambda clip: {"instrumental_semantic": clip["instrumental_semantic"][::-1]})
-    metrics = trainer.evaluate(reversed_clips)
-    frames = batch["labels"].shape[1] // codebooks
-    expected = (hits / (3 * frames)).tolist()
-    measured = [metrics[f"eval_codebook_{number + 1}_accuracy"] for number in range(codebooks)]
-    assert measured == pytest.approx(expected)
+            hits[position % codebooks] += log_probabilities[position].argmax() == label
+            losses[position % codebooks] -= log_probabilities[position, label]
+    frames = 3 * batch["labels"].shape[1] // codebooks
+    metrics = trainer.evaluate(clips)
+    for name, sums in (("accuracy", hits), ("loss", losses)):
+        measured = [metrics[f"eval_codebook_{number}_{name}"] for number in range(1, codebooks + 1)]
+        assert measured == pytest.approx((sums / frames).tolist(), rel=1e-4, abs=1e-6)
+    if codebooks > 1:
+        assert hits[1] < hits.mean(), "the codebooks differ"
 
 
 def test_evaluations_see_the_same_crops(tmp_path):
@@ -223,6 +231,22 @@ def test_a_finished_run_is_not_trained_on(steps, tmp_path):
         trainer.train(resume_from_checkpoint=last_checkpoint(tmp_path))
         assert trainer.state.global_step == steps
     assert [path.name for path in tmp_path.glob("checkpoint-*")] == [f"checkpoint-{steps}"]
+
+
+def test_one_process_does_not_take_several_gpus(tmp_path):
+    trainer = make_trainer(tmp_path)
+    trainer.args._n_gpu = 2
+    with pytest.raises(ValueError, match="sees 2 GPUs; start it with `accelerate launch`"):
+        HafmTrainer(trainer.model, trainer.args)
+
+
+def test_a_sharded_model_is_not_saved_with_the_code_of_pytorch(tmp_path):
+    trainer = make_trainer(tmp_path)
+    # What fully_shard does to a model.
+    trainer.model.__class__ = type("FSDPHafmCoarseModel", (FSDPModule, STAGES["coarse"]), {})
+    trainer.save_model()
+    assert not (tmp_path / Path(__file__).name).exists()
+    assert STAGES["coarse"].from_pretrained(tmp_path).config.num_codebooks == 4
 
 
 def test_the_processor_is_saved_with_the_stage_and_no_pickle_is(tmp_path):

@@ -9,13 +9,12 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
-import transformers
 
-
-ROOT = Path(__file__).resolve().parents[2]
-DESTINATION = ROOT / ".cache" / f"transformers-{transformers.__version__}"
+VERSION = version("transformers")
+DESTINATION = Path(__file__).resolve().parents[2] / ".cache" / f"transformers-{VERSION}"
 
 
 def fetch() -> Path:
@@ -24,9 +23,8 @@ def fetch() -> Path:
         return DESTINATION
     DESTINATION.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=DESTINATION.parent) as scratch:
-        package = f"transformers=={transformers.__version__}"
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        subprocess.run([*command, "--no-binary", "transformers", "--dest", scratch, package], check=True)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "transformers"]
+        subprocess.run([*command, "--dest", scratch, f"transformers=={VERSION}"], check=True)
         (archive,) = Path(scratch).glob("*.tar.gz")
         with tarfile.open(archive) as tar:
             tests = [member for member in tar if member.name.split("/")[1:2] == ["tests"]]
