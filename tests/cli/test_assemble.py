@@ -125,8 +125,9 @@ def test_stages_that_speak_other_tokens_are_refused(stages, capsys):
     other = untrained("semantic", "other", vocab_size=100)
     assert main(command(**(stages | {"semantic": other}))) == 2
     assert "the stage next to it has 100" in capsys.readouterr().err
-    other = untrained("semantic", "another", conditioning_vocab_size=100)
-    assert main(command(**(stages | {"semantic": other}))) == 2
+    semantic = untrained("semantic", "another", vocab_size=100, conditioning_vocab_size=100)
+    coarse = untrained("coarse", "its", conditioning_vocab_size=100)
+    assert main(command(**(stages | {"semantic": semantic, "coarse": coarse}))) == 2
     assert "`num_clusters` of 500, but the stages speak 100" in capsys.readouterr().err
 
 
