@@ -10,21 +10,18 @@ from .collator import HafmCollator
 
 
 class EpochCallback(TrainerCallback):
-    """Tells collator and sampler which epoch begins."""
+    """Tells the collator which epoch begins."""
 
     def __init__(self, collator: HafmCollator):
         self.collator = collator
 
-    def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
-        epoch = int(state.epoch or 0)
-        self.collator.set_epoch(epoch)
-        # Where a run of several processes resumes within an epoch, Trainer and accelerate do not reach the sampler.
-        train_dataloader.set_epoch(epoch)
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        self.collator.set_epoch(int(state.epoch or 0))
 
 
 class ListenCallback(TrainerCallback):
     """
-    Makes audio of the same few clips every so many steps and logs it to TensorBoard, beside the loss.
+    Makes audio of the same few clips, at first and every so many steps, and logs it to TensorBoard, beside the loss.
 
     With `band`, a checkpoint of all stages, the trained stage takes its place among them and the clips' vocals are
     accompanied from the first stage to the last. Without it the stage completes what the clips hold: coarse codes are
@@ -57,12 +54,13 @@ class ListenCallback(TrainerCallback):
         self.inputs = HafmCollator(config, seed=trainer.args.seed, training=False)(clips)
         self.length = self.inputs.pop("labels").shape[1]
 
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        if state.global_step == 0:  # something to compare with, and what is wrong comes to light at once
+            self._listen_and_log(model, state)
+
     def on_step_end(self, args, state, control, model=None, **kwargs):
         if state.global_step % self.steps == 0:
-            # Every process joins in, for a sharded model needs them all.
-            waveforms = self.listen(model)
-            if state.is_world_process_zero:
-                self._log(waveforms, state.global_step)
+            self._listen_and_log(model, state)
 
     @torch.no_grad()
     def listen(self, model) -> torch.Tensor:
@@ -83,10 +81,12 @@ class ListenCallback(TrainerCallback):
     def _band_codes(self, model, inputs: dict[str, torch.Tensor]) -> torch.LongTensor:
         return self.band.to(model.device).eval().generate(**inputs, seed=0).codes
 
-    def _log(self, waveforms: torch.Tensor, step: int) -> None:
-        rate = self.trainer.processor.sampling_rate
-        for number, waveform in enumerate(waveforms.cpu().clamp(-1, 1), start=1):
-            self.board.tb_writer.add_audio(f"clip_{number}", waveform[None], step, rate)
+    def _listen_and_log(self, model, state) -> None:
+        waveforms = self.listen(model).cpu().clamp(-1, 1)  # in every process, for a sharded model needs them all
+        if state.is_world_process_zero:
+            for number, waveform in enumerate(waveforms, start=1):
+                rate = self.trainer.processor.sampling_rate
+                self.board.tb_writer.add_audio(f"clip_{number}", waveform[None], state.global_step, rate)
 
 
 __all__ = ["EpochCallback", "ListenCallback"]

@@ -69,6 +69,8 @@ def make_model(recipe: Recipe):
             model = stage(stage.config_class(**recipe.model))
         else:
             model = stage.from_pretrained(folder_or_hub_id(recipe.checkpoint), dtype="float32", **recipe.model)
+            if "window_seconds" in recipe.model:  # and with it the context that windows carry
+                model.generation_config.context_seconds = model.default_generation_settings()["context_seconds"]
     except StrictDataclassError as error:
         raise ValueError(f"A field of `model` has a value that does not fit: {error}") from error
     if recipe.lora is None:

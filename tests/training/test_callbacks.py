@@ -41,7 +41,7 @@ def test_audio_of_each_clip_is_logged_beside_the_loss(stage, processor, tmp_path
     assert "train/codebook_4_loss" in events.Tags()["scalars"]
     assert events.Tags()["audio"] == ["clip_1", "clip_2"]
     heard = events.Audio("clip_1")
-    assert [audio.step for audio in heard] == [2, 4]
+    assert [audio.step for audio in heard] == [0, 2, 4]
     assert heard[0].sample_rate == 24_000 and heard[0].length_frames == 0.4 * 24_000
     assert heard[0].encoded_audio_string[:4] == b"RIFF"
 

@@ -195,7 +195,7 @@ def same_weights(folder, other) -> bool:
 
 def test_a_killed_run_started_again_ends_as_if_nothing_had_been(undisturbed, tmp_path):
     context, moments = multiprocessing.get_context("forkserver"), random.Random(0)
-    context.set_forkserver_preload(["training.killable"])
+    context.set_forkserver_preload(["datasets", "hafm_hf.training.trainer"])
     for _ in range(3):
         checkpoints = len(list(tmp_path.glob("checkpoint-*")))
         process = context.Process(target=train_or_go_on, args=(tmp_path,))
