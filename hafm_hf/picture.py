@@ -2,14 +2,14 @@
 """A picture of recordings on one time axis: the waveform and the mel spectrogram of each."""
 
 import importlib.util
-import io
 import os
-import uuid
 from pathlib import Path
 
 import numpy as np
 import torch
 from transformers.audio_utils import hertz_to_mel, mel_filter_bank
+
+from .data.resume import replacing
 
 
 FFT_SIZE, HOP, MEL_BANDS, FLOOR_DB = 1024, 256, 96, -80.0
@@ -70,15 +70,8 @@ def draw(path: str | os.PathLike, recordings: dict[str, np.ndarray], sampling_ra
         mel.set(ylabel="Hz (mel)", xlim=(0, seconds))
     axes[-1].set_xlabel("seconds")
 
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=110)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        unfinished.write_bytes(image.getbuffer())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=110)
 
 
 def mel_band(hertz: float, highest: float) -> float:

@@ -1,11 +1,8 @@
 # Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
-"""Where a result came from: checkpoint, settings, versions, and a JSON file that is written whole or not at all."""
+"""Where a result came from: checkpoint, settings and versions."""
 
 import hashlib
-import json
-import os
 import platform
-import uuid
 from importlib import metadata
 from pathlib import Path
 
@@ -46,14 +43,3 @@ def sampling_settings(model, **given: float | None) -> dict[str, dict]:
         if settings[stage_name]["temperature"] == 0:
             settings[stage_name]["do_sample"] = False
     return settings
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Write `content` to `path`, through a temporary file beside it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        unfinished.write_text(json.dumps(content, indent=2) + "\n")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)

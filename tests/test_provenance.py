@@ -1,14 +1,12 @@
 # Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
-"""The record beside a result identifies the checkpoint and the settings, and is written whole or not at all."""
+"""The record beside a result identifies the checkpoint and the settings."""
 
-import json
 import shutil
 
-import pytest
 from safetensors.numpy import load_file, save_file
 
 from hafm_hf import HafmModel
-from hafm_hf.provenance import checkpoint_digest, sampling_settings, write_json
+from hafm_hf.provenance import checkpoint_digest, sampling_settings
 
 
 def test_digest_is_that_of_weights_and_configuration(checkpoint, tmp_path):
@@ -34,12 +32,3 @@ def test_sampling_settings_are_the_given_ones_over_those_of_each_stage(checkpoin
     assert [settings[name]["temperature"] for name in ("semantic", "coarse", "fine")] == [0.9, 0.4, 0.9]
     assert [stage["top_k"] for stage in settings.values()] == [30, 30, 30]
     assert not any(stage["do_sample"] for stage in sampling_settings(model, temperature=0).values())
-
-
-def test_json_is_written_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "deep" / "record.json"
-    write_json(path, {"seed": 7})
-    with pytest.raises(TypeError):
-        write_json(path, {"seed": 8, "then": object()})
-    assert json.loads(path.read_text()) == {"seed": 7}
-    assert [file.name for file in path.parent.iterdir()] == ["record.json"]

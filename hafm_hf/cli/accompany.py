@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from .. import DEFAULT_CHECKPOINT, AudioClip, HafmPipeline, load_audio, mix
+from ..data.resume import write_json
 from ..modeling.audio_hafm import write_wav
 from ..picture import draw, require_matplotlib
-from ..provenance import checkpoint_digest, sampling_settings, versions, write_json
+from ..provenance import checkpoint_digest, sampling_settings, versions
 from .loading import load_pipeline
 
 

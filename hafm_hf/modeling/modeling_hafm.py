@@ -418,6 +418,10 @@ class HafmStageModel(HafmPreTrainedModel):
             "coarse_ids": coarse_ids,
         }
         conditioning = self._check_conditioning(given, past_key_values)
+        if not conditioning and position_ids is None:
+            raise ValueError(
+                "Pass `position_ids` with a cache: it holds the conditioning, so it does not tell the token's index."
+            )
         if self.training and conditioning and drop_conditioning is None and self.config.conditioning_dropout > 0:
             chance = torch.rand(input_ids.shape[0], device=input_ids.device)
             drop_conditioning = chance < self.config.conditioning_dropout

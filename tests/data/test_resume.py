@@ -1,12 +1,13 @@
 # Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
 """Files written whole, journals, and settings that may not change."""
 
+import json
 import os
 import sys
 
 import pytest
 
-from hafm_hf.data.resume import keep_settings, open_journal, read_journal, replacing, writing_to
+from hafm_hf.data.resume import keep_settings, open_journal, read_journal, replacing, write_json, writing_to
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
@@ -77,3 +78,12 @@ def test_a_disk_error_becomes_a_sentence(tmp_path):
         replacing(tmp_path / "file" / "shard"),
     ):
         pass
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "deep" / "record.json"
+    write_json(path, {"seed": 7})
+    with pytest.raises(TypeError):
+        write_json(path, {"seed": 8, "then": object()})
+    assert json.loads(path.read_text()) == {"seed": 7}
+    assert [file.name for file in path.parent.iterdir()] == ["record.json"]

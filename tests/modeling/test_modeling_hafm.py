@@ -240,3 +240,10 @@ def test_an_exported_graph_takes_other_sizes():
     exported = torch.export.export(stage, (), inputs, dynamic_shapes=shapes).module()
     longer = make_inputs(stage, rows=2, tokens=11, frames=8) | {"use_cache": False}
     torch.testing.assert_close(exported(**longer).logits, stage(**longer).logits, rtol=1e-4, atol=1e-4)
+
+
+def test_a_cache_without_positions_is_refused(stage):
+    inputs = make_inputs(stage, tokens=5)
+    cache = stage(**inputs, use_cache=True).past_key_values
+    with pytest.raises(ValueError, match="Pass `position_ids` with a cache"):
+        stage(input_ids=inputs["input_ids"][:, -1:], past_key_values=cache)
