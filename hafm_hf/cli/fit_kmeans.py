@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tokenizer", help="checkpoint whose processor gets new centroids (default: made of two parts)"
     )
     parser.add_argument("--hubert", default="facebook/hubert-large-ll60k", help="folder or Hub id of the HuBERT")
+    parser.add_argument("--layer", type=int, default=9, help="layer of it whose output is clustered (default: 9)")
     parser.add_argument("--codec", default="facebook/encodec_24khz", help="folder or Hub id of the EnCodec")
     parser.add_argument("--clusters", type=int, default=500, help="number of centroids (default: 500)")
     parser.add_argument("--max-songs", type=int, default=1000, help="fit on this many songs (default: 1000)")
@@ -61,7 +62,9 @@ def make_processor(args: argparse.Namespace) -> HafmProcessor:
     """A processor of the two networks, with random centroids."""
     try:
         extractors = [AutoFeatureExtractor.from_pretrained(part) for part in (args.hubert, args.codec)]
-        return HafmProcessor(*extractors, HafmAudioTokenizer.from_parts(args.hubert, args.codec))
+        return HafmProcessor(
+            *extractors, HafmAudioTokenizer.from_parts(args.hubert, args.codec, semantic_layer=args.layer)
+        )
     except (OSError, HFValidationError) as error:
         reason = str(error).split("\n")[0].rstrip(".")
         raise ValueError(f"{args.hubert} and {args.codec} do not make a tokenizer: {reason}.") from error

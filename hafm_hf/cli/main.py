@@ -8,11 +8,13 @@ from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_ba
 from transformers.utils import logging
 
 from .. import __version__
-from . import accompany, assemble, fit_kmeans, prepare, push, train
+from . import accompany, assemble, fit_codec, fit_kmeans, prepare, push, render_band, train
 
 
 VERBS = {
     "accompany": accompany,
+    "render-band": render_band,
+    "fit-codec": fit_codec,
     "fit-kmeans": fit_kmeans,
     "prepare": prepare,
     "train": train,
