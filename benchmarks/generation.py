@@ -1,14 +1,18 @@
 # Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
 """
-What generation costs at the paper's size, random weights, guidance on: milliseconds a step and seconds a second of audio.
+What a step of generation costs at the paper's size, random weights, guidance on, beside what it could and might cost.
 
-    python benchmarks/generation.py [--windows 1 8] [--steps 24] [--rounds 3] [--threads N] [--tiny]
+    python benchmarks/generation.py [--windows 1 8 32] [--steps 24] [--rounds 3] [--threads N] [--no-peers] [--tiny]
 
-For each stage and number of windows generated together, in one run and turn by turn:
+For each stage and number of windows generated together, in one run and turn by turn, in milliseconds:
 
-  generate   what the package does: `stage.generate` with the dynamic cache
-  eager      the plainest loop with a cache grown by concatenation: forward, guidance, temperature, top-k, multinomial
-  matmul     the bare matrix products of one step at the same rows, nothing else
+  float32, bfloat16, int8   the decoding loop of the package: one step and the choice of the next token
+  bare float32, ...         prepacked matrix products and the reading of keys and values of one step, nothing else
+  matmul                    the same matrix products through `torch.nn.functional.linear`, float32
+  static, growing           the plainest loop over `forward`, with a preallocated cache and with one grown by concatenation
+  no cache                  `forward` over everything so far
+  generate                  the loop of transformers over the stage
+  llama, musicgen           the same over decoders of transformers of this size, two rows a window
 
 Every step starts from a cache filled to the middle of the stage's window, so that it is the average step of a window.
 Medians over the rounds; the last line is JSON.
@@ -18,93 +22,204 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Callable
 
 import torch
-from transformers import DynamicCache
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, MusicgenDecoderConfig, StaticCache
+from transformers.models.musicgen.modeling_musicgen import MusicgenForCausalLM
 from transformers.utils import logging
 
 from hafm_hf import HafmCoarseModel, HafmFineModel, HafmSemanticModel
+from hafm_hf.modeling.decoding_hafm import Sampler, StageDecoder
+from hafm_hf.modeling.generation_hafm import SeededSamplingLogitsProcessor
+from hafm_hf.modeling.packed_linear_hafm import PRECISIONS, pack_linear
 
 
 STAGES = {"semantic": HafmSemanticModel, "coarse": HafmCoarseModel, "fine": HafmFineModel}
-TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+TINY = {"hidden_size": 192, "num_hidden_layers": 6, "num_attention_heads": 6, "intermediate_size": 512}
+# Beyond so many windows the baselines take minutes, and show nothing new.
+BASELINE_WINDOWS = 8
+
+Step = Callable[[int], None]  # runs so many steps
 
 
-def random_inputs(stage, windows: int) -> dict[str, torch.Tensor]:
-    """Conditioning and the tokens of the first half of a window, BOS first."""
-    config = stage.config
-    shape = [windows, config.conditioning_window_frames]
-    if config.conditioning_num_codebooks > 1:
-        shape.insert(1, config.conditioning_num_codebooks)
-    inputs = {name: torch.randint(config.conditioning_vocab_size, shape) for name in config.conditioning_sources}
-    half = config.window_frames // 2 * config.num_codebooks
-    bos = torch.full((windows, 1), config.bos_token_id)
-    return inputs | {"input_ids": torch.cat([bos, torch.randint(config.vocab_size, (windows, half))], dim=1)}
+class Setting:
+    """A stage, a number of windows, and the inputs of a step in the middle of a window."""
+
+    def __init__(self, stage, windows: int, steps: int):
+        config = stage.config
+        self.stage, self.windows, self.rows, self.steps = stage, windows, 2 * windows, steps
+        self.half = config.window_frames // 2 * config.num_codebooks
+        self.filled = config.conditioning_length + self.half
+        shape = [windows, config.conditioning_window_frames]
+        if config.conditioning_num_codebooks > 1:
+            shape.insert(1, config.conditioning_num_codebooks)
+        inputs = {name: torch.randint(config.conditioning_vocab_size, shape) for name in config.conditioning_sources}
+        bos = torch.full((windows, 1), config.bos_token_id)
+        self.inputs = inputs | {
+            "input_ids": torch.cat([bos, torch.randint(config.vocab_size, (windows, self.half))], 1)
+        }
+
+    def forward(self, cache=None):
+        """Logits after everything so far, in conditional and unconditional rows; fills the cache but for the last token."""
+        rows = {name: torch.cat([value, value]) for name, value in self.inputs.items()}
+        rows["input_ids"] = rows["input_ids"][:, : -1 if cache is not None else None]
+        drop = torch.arange(self.rows) >= self.windows
+        use = {"past_key_values": cache, "use_cache": cache is not None}
+        return self.stage(**rows, drop_conditioning=drop, logits_to_keep=1, **use).logits[:, -1]
 
 
-def filled_cache(stage, inputs) -> DynamicCache:
-    """Keys and values of conditional and unconditional rows, up to the last token."""
-    rows = {name: torch.cat([value, value]) for name, value in inputs.items()}
-    windows = len(inputs["input_ids"])
-    rows["input_ids"] = rows["input_ids"][:, :-1]
-    drop = torch.arange(2 * windows) >= windows
-    return stage(**rows, drop_conditioning=drop, use_cache=True, logits_to_keep=1).past_key_values
+def sampler(windows: int) -> Sampler:
+    seeds = torch.arange(windows)
+    return Sampler(3.0, 0.9, 250, SeededSamplingLogitsProcessor(seeds, torch.zeros_like(seeds)).noise)
 
 
-def copied(cache: DynamicCache) -> DynamicCache:
-    copy = DynamicCache()
-    for index, layer in enumerate(cache.layers):
-        copy.update(layer.keys.clone(), layer.values.clone(), index)
-    return copy
+def decoder_steps(setting: Setting, precision: str) -> Step:
+    decoder = StageDecoder(setting.stage, setting.rows, setting.filled + setting.steps, precision)
+    decoder.keys.normal_(), decoder.values.normal_()
+    sample = sampler(setting.windows)
+
+    def run(steps: int) -> None:
+        ids, decoder.filled = setting.inputs["input_ids"][:, -1], setting.filled
+        for index in range(setting.half, setting.half + steps):
+            ids = sample(decoder.step(ids.repeat(2), index), index)
+
+    return run
 
 
-def time_generate(stage, inputs, cache, steps: int) -> float:
-    started = time.perf_counter()
-    seeds = torch.arange(len(inputs["input_ids"]))
-    mask = torch.ones_like(inputs["input_ids"])
-    stage.generate(**inputs, attention_mask=mask, past_key_values=cache, max_new_tokens=steps, seeds=seeds)
-    return (time.perf_counter() - started) / steps
+def products(setting: Setting) -> list[torch.Tensor]:
+    linears = [
+        module.weight for module in setting.stage.decoder.layers.modules() if isinstance(module, torch.nn.Linear)
+    ]
+    return [*linears, setting.stage.lm_heads[0].weight]
 
 
-def time_eager(stage, inputs, cache, steps: int) -> float:
-    started = time.perf_counter()
-    ids = inputs["input_ids"]
-    for _ in range(steps):
-        last = torch.cat([ids[:, -1:], ids[:, -1:]])
-        position_ids = torch.full((1, 1), ids.shape[1] - 1)
-        logits = stage(input_ids=last, position_ids=position_ids, past_key_values=cache).logits[:, -1]
-        conditional, unconditional = logits.chunk(2)
-        scores = (unconditional + 3.0 * (conditional - unconditional)) / 0.9
-        threshold = scores.topk(min(250, scores.shape[-1])).values[:, -1:]
-        probabilities = scores.masked_fill(scores < threshold, -float("inf")).softmax(-1)
-        ids = torch.cat([ids, torch.multinomial(probabilities, 1)], dim=1)
-    return (time.perf_counter() - started) / steps
+def bare_steps(setting: Setting, precision: str) -> Step:
+    config, filled = setting.stage.config, setting.filled
+    dtype = torch.float32 if precision == "float32" else torch.bfloat16
+    linears = [
+        (pack_linear(weight, precision, setting.rows), torch.randn(setting.rows, weight.shape[1], dtype=dtype))
+        for weight in products(setting)
+    ]
+    shape = (config.num_hidden_layers, setting.rows * config.num_attention_heads)
+    keys = torch.randn(*shape, config.head_dim, filled, dtype=dtype)
+    values, query, weights = keys.mT.contiguous(), keys[0, :, None, :, 0].contiguous(), keys[0, :, :1].contiguous()
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            for linear, activation in linears:
+                linear(activation)
+            for key, value in zip(keys, values, strict=True):
+                torch.bmm(query, key), torch.bmm(weights, value)
+
+    return run
 
 
-def time_matmul(stage, inputs, cache, steps: int) -> float:
-    weights = [module.weight for module in stage.decoder.layers.modules() if isinstance(module, torch.nn.Linear)]
-    weights.append(stage.lm_heads[0].weight)
-    rows = 2 * len(inputs["input_ids"])
-    activations = [torch.randn(rows, weight.shape[1]) for weight in weights]
-    started = time.perf_counter()
-    for _ in range(steps):
-        for activation, weight in zip(activations, weights, strict=True):
-            torch.nn.functional.linear(activation, weight)
-    return (time.perf_counter() - started) / steps
+def matmul_steps(setting: Setting) -> Step:
+    pairs = [(torch.randn(setting.rows, weight.shape[1]), weight) for weight in products(setting)]
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            for activation, weight in pairs:
+                torch.nn.functional.linear(activation, weight)
+
+    return run
 
 
-PATHS = {"generate": time_generate, "eager": time_eager, "matmul": time_matmul}
+def eager_steps(setting: Setting, static: bool) -> Step:
+    stage, sample = setting.stage, sampler(setting.windows)
+    length = setting.filled + setting.steps
+    filled = StaticCache(config=stage.config, max_cache_len=length) if static else DynamicCache()
+    setting.forward(filled)
+    kept = [
+        (layer.keys[:, :, : setting.filled].clone(), layer.values[:, :, : setting.filled].clone())
+        for layer in filled.layers
+    ]
+
+    def run(steps: int) -> None:
+        cache = StaticCache(config=stage.config, max_cache_len=length) if static else DynamicCache()
+        for layer, (keys, values) in enumerate(kept):
+            cache.update(keys, values, layer)
+        ids = setting.inputs["input_ids"][:, -1]
+        for index in range(setting.half, setting.half + steps):
+            position_ids = torch.full((1, 1), index)
+            output = stage(input_ids=ids.repeat(2)[:, None], position_ids=position_ids, past_key_values=cache)
+            ids = sample(output.logits[:, -1], index)
+
+    return run
+
+
+def no_cache_steps(setting: Setting) -> Step:
+    return lambda steps: setting.forward()  # one of them
+
+
+def generate_steps(model, inputs: dict, settings: dict) -> Callable[[int], float]:
+    """Seconds of a step of `generate`: of so many more than one, so that what comes before the first does not count."""
+
+    def measure(steps: int) -> float:
+        seconds = []
+        for count in (1, 1 + steps):
+            started = time.perf_counter()
+            model.generate(**inputs, **settings, max_new_tokens=count)
+            seconds.append(time.perf_counter() - started)
+        return (seconds[1] - seconds[0]) / steps
+
+    return measure
+
+
+def peers(setting: Setting) -> dict[str, Callable[[int], float]]:
+    """Two rows a window: Llama as a batch of twice the size, MusicGen with its own guidance."""
+    config = setting.stage.config
+    size = {"hidden_size": config.hidden_size, "num_hidden_layers": config.num_hidden_layers}
+    size |= {"num_attention_heads": config.num_attention_heads, "vocab_size": config.vocab_size}
+    llama = LlamaForCausalLM(
+        LlamaConfig(**size, intermediate_size=config.intermediate_size, bos_token_id=None, eos_token_id=None)
+    )
+    ffn_dim = 3 * config.intermediate_size // 2  # two matrices of that size for our three
+    musicgen = MusicgenForCausalLM(
+        MusicgenDecoderConfig(**size, ffn_dim=ffn_dim, num_codebooks=1, audio_channels=1, eos_token_id=None)
+    )
+    start = config.vocab_size
+    musicgen.generation_config.update(pad_token_id=start, bos_token_id=start, decoder_start_token_id=start)
+    musicgen.generation_config.eos_token_id = None
+    sampling = {"do_sample": True, "top_k": 250, "num_return_sequences": 1}
+    ids = torch.randint(config.vocab_size, (setting.rows, setting.filled))
+    return {
+        "llama": generate_steps(llama.eval(), {"input_ids": ids}, sampling),
+        "musicgen": generate_steps(
+            musicgen.eval(), {"inputs": ids[: setting.windows]}, sampling | {"guidance_scale": 3.0}
+        ),
+    }
+
+
+def timed(run: Step) -> Callable[[int], float]:
+    def measure(steps: int) -> float:
+        started = time.perf_counter()
+        run(steps)
+        return (time.perf_counter() - started) / steps
+
+    return measure
 
 
 @torch.no_grad()
-def measure(stage, windows: int, steps: int, rounds: int) -> dict[str, float]:
+def measure(stage, windows: int, steps: int, rounds: int, with_peers: bool) -> dict[str, float]:
     """Median milliseconds of one step of all windows together, by path."""
-    inputs = random_inputs(stage, windows)
-    cache = filled_cache(stage, inputs)
-    times = {name: [] for name in PATHS}
+    setting = Setting(stage, windows, steps)
+    paths = {precision: timed(decoder_steps(setting, precision)) for precision in PRECISIONS}
+    paths |= {f"bare {precision}": timed(bare_steps(setting, precision)) for precision in PRECISIONS}
+    paths["matmul"] = timed(matmul_steps(setting))
+    if windows <= BASELINE_WINDOWS:
+        paths["static"] = timed(eager_steps(setting, static=True))
+        paths["growing"] = timed(eager_steps(setting, static=False))
+        no_cache = timed(no_cache_steps(setting))
+        paths["no cache"] = lambda steps: no_cache(1)
+        seeds = {"seeds": torch.arange(windows), "return_dict_in_generate": True}
+        paths["generate"] = generate_steps(stage, setting.inputs, seeds)
+        paths |= peers(setting) if with_peers else {}
+    times = {name: [] for name in paths}
     for round_ in range(rounds + 1):  # the first round warms up
-        for name, path in PATHS.items():
-            seconds = path(stage, inputs, copied(cache), steps)
+        for name, path in paths.items():
+            seconds = path(steps)
             if round_ > 0:
                 times[name].append(1000 * seconds)
     return {name: statistics.median(values) for name, values in times.items()}
@@ -112,37 +227,34 @@ def measure(stage, windows: int, steps: int, rounds: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--windows", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--windows", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--tiny", action="store_true", help="a small model, to see that the benchmark runs")
+    parser.add_argument("--no-peers", action="store_true", help="leave out Llama and MusicGen")
+    parser.add_argument("--tiny", action="store_true", help="at the size of hafm-tiny")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     logging.set_verbosity_error()
     torch.manual_seed(0)
 
-    print(
-        f"{'stage':9} {'windows':>7} {'generate':>9} {'eager':>7} {'matmul':>7}  ms a step   s per s of audio and window"
-    )
     results = []
-    for name, model_class in STAGES.items():
+    for name in args.stages:
+        model_class = STAGES[name]
         stage = model_class(model_class.config_class(**(TINY if args.tiny else {}))).eval()
         steps_per_second = stage.config.frame_rate * stage.config.num_codebooks
         for windows in args.windows:
-            milliseconds = measure(stage, windows, args.steps, args.rounds)
+            milliseconds = measure(stage, windows, args.steps, args.rounds, not args.no_peers)
             per_second = {
-                path: value / 1000 * steps_per_second / windows
-                for path, value in milliseconds.items()
-                if path != "matmul"
+                precision: milliseconds[precision] / 1000 * steps_per_second / windows for precision in PRECISIONS
             }
             results.append(
                 {"stage": name, "windows": windows, "ms_per_step": milliseconds, "s_per_s_of_audio": per_second}
             )
-            print(
-                f"{name:9} {windows:7} {milliseconds['generate']:9.2f} {milliseconds['eager']:7.2f} "
-                f"{milliseconds['matmul']:7.2f}              {per_second['generate']:.2f}"
-            )
+            print(f"{name}, {windows} windows together: ms a step")
+            for path, value in milliseconds.items():
+                print(f"  {path:14} {value:9.2f}  {value / windows:9.2f} a window")
     setting = {"torch": torch.__version__, "threads": args.threads, "rounds": args.rounds, "steps": args.steps}
     print(json.dumps({"benchmark": "generation", "tiny": args.tiny, **setting, "results": results}))
 

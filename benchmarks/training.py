@@ -6,8 +6,9 @@ What a training step costs at the paper's size: tokens per second and peak memor
 
 For each stage, in one run and turn by turn: the stage with each attention implementation, and `LlamaForCausalLM` with as
 many layers, heads, dimensions and positions. A step is forward, backward, clipping and AdamW on a batch of full windows.
-Tokens are positions, conditioning included. Seconds are medians over the rounds. Memory is what one model needs more
-than the bare process, at its peak, in a process of its own. The last line is JSON.
+Tokens are positions, conditioning included. Seconds are medians over the rounds; `x Llama` is seconds per parameter and
+token over those of the Llama. Memory is what one model needs more than the bare process, at its peak, in a process of its
+own. The last line is JSON.
 """
 
 import argparse
@@ -60,7 +61,9 @@ class Step:
         model, inputs = make_llama(config, batch) if path == "llama" else make_stage(config, path, batch)
         self.model = model.to(device).train()
         self.inputs = {name: value.to(device) for name, value in inputs.items()}
-        self.optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, betas=(0.9, 0.98), weight_decay=0.01)
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=3e-4, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+        )
         self.device, self.dtype = device, dtype
 
     def __call__(self) -> float:
@@ -103,21 +106,24 @@ def measure(name: str, args: argparse.Namespace, device: str) -> list[dict]:
         memory = list(pool.map(peak_gigabytes, makers))
     steps, times = [make() for make in makers], [[] for _ in makers]
     for round_ in range(args.rounds + 1):  # the first round warms up
-        for step, seconds in zip(steps, times, strict=True):
-            taken = step()
+        for step, taken in zip(steps, times, strict=True):
+            seconds = step()
             if round_ > 0:
-                seconds.append(taken)
+                taken.append(seconds)
+    seconds = [statistics.median(taken) for taken in times]
+    parameters = [step.model.num_parameters() for step in steps]
     return [
         {
             "stage": name,
             "path": path,
-            "parameters_millions": round(step.model.num_parameters() / 1e6, 1),
-            "seconds_per_step": statistics.median(seconds),
-            "spread": [min(seconds), max(seconds)],
-            "tokens_per_second": args.batch * positions(config) / statistics.median(seconds),
-            "peak_gigabytes": gigabytes,
+            "parameters_millions": round(parameters[i] / 1e6, 1),
+            "seconds_per_step": seconds[i],
+            "spread": [min(times[i]), max(times[i])],
+            "tokens_per_second": args.batch * positions(config) / seconds[i],
+            "times_llama": (seconds[i] / parameters[i]) / (seconds[-1] / parameters[-1]),
+            "peak_gigabytes": memory[i],
         }
-        for path, step, seconds, gigabytes in zip(paths, steps, times, memory, strict=True)
+        for i, path in enumerate(paths)
     ]
 
 
@@ -135,14 +141,14 @@ def main() -> None:
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
-    print(f"{'stage':9} {'path':15} {'million':>8} {'s a step':>9} {'tokens/s':>9} {'peak GB':>8}")
+    print(f"{'stage':9} {'path':15} {'million':>8} {'s a step':>9} {'tokens/s':>9} {'x Llama':>8} {'peak GB':>8}")
     results = []
     for name in args.stages:
         for result in measure(name, args, device):
             results.append(result)
             print(
                 f"{name:9} {result['path']:15} {result['parameters_millions']:8.1f} {result['seconds_per_step']:9.3f} "
-                f"{result['tokens_per_second']:9.0f} {result['peak_gigabytes']:8.2f}"
+                f"{result['tokens_per_second']:9.0f} {result['times_llama']:8.2f} {result['peak_gigabytes']:8.2f}"
             )
     setting = {"torch": torch.__version__, "device": device, "threads": args.threads, "dtype": args.dtype}
     setting |= {"batch": args.batch, "rounds": args.rounds, "tiny": args.tiny}

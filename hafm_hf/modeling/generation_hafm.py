@@ -13,7 +13,13 @@ from transformers.generation import (
     GenerationMode,
     LogitsProcessor,
     LogitsProcessorList,
+    MaxLengthCriteria,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
 )
+
+from .decoding_hafm import Sampler, decode
+from .packed_linear_hafm import PRECISIONS
 
 
 UINT32 = 0xFFFFFFFF
@@ -54,13 +60,18 @@ class SeededSamplingLogitsProcessor(LogitsProcessor):
         self.offsets = offsets
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        index = self.offsets + input_ids.shape[1] - 1
-        counter = mix_bits((self.seeds + index) & UINT32)
-        vocabulary = torch.arange(scores.shape[-1], device=scores.device)
-        bits = mix_bits(counter[:, None] ^ mix_bits(vocabulary + 1))
-        uniform = ((bits >> 9).to(torch.float32) + 0.5) * 2**-23
-        winner = (scores - torch.log(-torch.log(uniform))).argmax(dim=-1, keepdim=True)
+        noise = self.noise(input_ids.shape[1] - 1, 1, scores.shape[-1])[0]
+        winner = (scores + noise).argmax(dim=-1, keepdim=True)
         return torch.full_like(scores, -float("inf")).scatter_(1, winner, 0.0)
+
+    def noise(self, first: int, count: int, vocab_size: int) -> torch.FloatTensor:
+        """Gumbel noise `(count, batch_size, vocab_size)` of the tokens from `first` on, 0 for the first after BOS."""
+        device = self.seeds.device
+        index = self.offsets + first + torch.arange(count, device=device)[:, None]
+        counter = mix_bits((self.seeds + index) & UINT32)
+        bits = mix_bits(counter[..., None] ^ mix_bits(torch.arange(vocab_size, device=device) + 1))
+        uniform = ((bits >> 9).to(torch.float32) + 0.5) * 2**-23
+        return -torch.log(-torch.log(uniform))
 
 
 class HafmStageGenerationMixin(GenerationMixin):
@@ -77,6 +88,13 @@ class HafmStageGenerationMixin(GenerationMixin):
         generator is used.
     seed_offsets (`torch.LongTensor` of shape `(batch_size,)`, *optional*):
         Index of each row's first token in its whole stream, for windows of a longer one. 0 by default.
+    precision (`str`, *optional*):
+        Of weights and caches while generating: "float32", "bfloat16" or "int8" (weights; caches in bfloat16). That of
+        the model by default.
+
+    Greedy search and sampling run in the loop of `decoding_hafm`, which gives the same tokens, up to ties in the
+    logits' rounding. Whatever it does not know (other logits processors, returned scores or caches, padded prompts,
+    adapters, hooks) runs in the loop of transformers.
     """
 
     output_modalities = ("audio",)
@@ -93,6 +111,7 @@ class HafmStageGenerationMixin(GenerationMixin):
             "top_k": 250,
             "guidance_scale": 3.0,
             "context_seconds": context_seconds,
+            "precision": None,
         }
 
     def adjust_generation_fn(self, *args, **kwargs):
@@ -110,6 +129,7 @@ class HafmStageGenerationMixin(GenerationMixin):
         is_first_iteration: bool = False,
         conditioning_mask: torch.LongTensor | None = None,
         guided: bool = False,
+        continues_cache: bool = False,
         seeds: torch.LongTensor | None = None,
         seed_offsets: torch.LongTensor | None = None,
         **kwargs,
@@ -176,6 +196,9 @@ class HafmStageGenerationMixin(GenerationMixin):
             raise ValueError(f"`guidance_scale` is {guidance_scale}; use 1 for no guidance or more for guidance.")
         if guidance_scale is not None and guidance_scale > 1:
             model_kwargs["guided"] = True
+        precision = getattr(generation_config, "precision", None)
+        if precision not in (None, *PRECISIONS):
+            raise ValueError(f"`precision` is {precision!r}; use one of {', '.join(PRECISIONS)}.")
         return generation_config, model_kwargs
 
     def _validate_generation_mode(self, generation_mode, generation_config, generation_mode_kwargs):
@@ -191,6 +214,7 @@ class HafmStageGenerationMixin(GenerationMixin):
         self, generation_config, model_kwargs, generation_mode, batch_size, max_cache_length
     ):
         rows = 2 * batch_size if model_kwargs.get("guided") else batch_size
+        model_kwargs["continues_cache"] = model_kwargs.get("past_key_values") is not None
         super()._prepare_cache_for_generation(
             generation_config,
             model_kwargs,
@@ -214,6 +238,123 @@ class HafmStageGenerationMixin(GenerationMixin):
                 offsets = offsets - (attention_mask == 0).sum(dim=1)  # the stream starts behind the padding
             processors.append(SeededSamplingLogitsProcessor(seeds, offsets))
         return processors
+
+    def _sample(
+        self,
+        input_ids,
+        logits_processor,
+        stopping_criteria,
+        generation_config,
+        synced_gpus=False,
+        streamer=None,
+        **kwargs,
+    ):
+        precision = getattr(generation_config, "precision", None)
+        fast = (
+            not synced_gpus
+            and is_unmodified(self)
+            and has_known_arguments(self, input_ids, generation_config, kwargs)
+            and is_in_order(logits_processor, SAMPLING)
+            and is_in_order(stopping_criteria, (MaxLengthCriteria,))
+        )
+        if not fast and precision is not None:
+            raise ValueError(
+                f"`precision` is {precision!r}, which only the fast decoding loop has, and it cannot run with the other "
+                "arguments or with what has been done to the model; leave `precision` out."
+            )
+        if not fast:
+            return super()._sample(
+                input_ids,
+                logits_processor,
+                stopping_criteria,
+                generation_config,
+                synced_gpus=synced_gpus,
+                streamer=streamer,
+                **kwargs,
+            )
+        return decode(
+            self,
+            input_ids.to(self.device),
+            generation_config.max_length,
+            precision or ("float32" if self.dtype == torch.float32 else "bfloat16"),
+            make_sampler(logits_processor, generation_config.do_sample, len(input_ids), self.device),
+            {source: kwargs[source] for source in self.config.conditioning_sources},
+            kwargs.get("conditioning_mask"),
+            streamer,
+        )
+
+
+# The logits processors of `generate` that the fast loop knows, in the order in which they run.
+SAMPLING = (
+    ClassifierFreeGuidanceLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    SeededSamplingLogitsProcessor,
+)
+
+
+def is_in_order(items: list, known: tuple[type, ...]) -> bool:
+    """Whether there is at most one item of each known type, in their order, and none of another."""
+    remaining = iter(known)
+    return all(type(item) in remaining for item in items)
+
+
+def is_unmodified(stage) -> bool:
+    """Whether a stage computes what this package says: its own classes and PyTorch's, with plain weights and no hooks."""
+    package = __name__.rpartition(".")[0]
+    for module in stage.modules():
+        home = type(module).__module__
+        hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+        if (
+            not (
+                home.rpartition(".")[0] == package
+                or home.startswith(("torch.nn.modules.", "transformers.activations"))
+            )
+            or any(hook.__module__ != "transformers.utils.output_capturing" for hook in hooks)
+            or "forward" in vars(module)
+        ):
+            return False
+    parameters = list(stage.parameters())
+    return not stage.training and all(type(p) is torch.nn.Parameter and p.device == stage.device for p in parameters)
+
+
+def has_known_arguments(stage, input_ids: torch.LongTensor, generation_config: GenerationConfig, kwargs: dict) -> bool:
+    """Whether the arguments of `generate` ask for tokens alone, from prompts without padding and an empty cache."""
+    known = {
+        *stage.config.conditioning_sources,
+        *("attention_mask", "conditioning_mask", "position_ids", "past_key_values", "use_cache", "logits_to_keep"),
+        *("guided", "continues_cache", "seeds", "seed_offsets"),
+    }
+    position_ids = kwargs.get("position_ids")
+    return (
+        not any(kwargs[name] is not None for name in kwargs.keys() - known)
+        and kwargs.get("attention_mask") is None
+        and (
+            position_ids is None
+            or (position_ids == torch.arange(input_ids.shape[1], device=position_ids.device)).all()
+        )
+        and kwargs["use_cache"]
+        and not kwargs["continues_cache"]
+        and generation_config.cache_implementation is None
+        and generation_config.compile_config is None
+        and generation_config.prefill_chunk_size is None
+        and not generation_config.return_dict_in_generate
+    )
+
+
+def make_sampler(processors: LogitsProcessorList, do_sample: bool, batch_size: int, device: torch.device) -> Sampler:
+    """What `SAMPLING` processors do; without seeds, PyTorch's generator draws them."""
+    given = {type(processor): processor for processor in processors}
+    guidance, temperature, top_k, seeded = (given.get(kind) for kind in SAMPLING)
+    if do_sample and seeded is None:
+        seeds = torch.randint(2**31, (batch_size,)).to(device)
+        seeded = SeededSamplingLogitsProcessor(seeds, torch.zeros_like(seeds))
+    return Sampler(
+        guidance_scale=guidance.guidance_scale if guidance else None,
+        temperature=(temperature.temperature if temperature else 1.0) if do_sample else None,
+        top_k=top_k.top_k if top_k else 0,
+        noise=seeded.noise if seeded else None,
+    )
 
 
 __all__ = ["HafmStageGenerationMixin", "SeededSamplingLogitsProcessor", "deinterleave_codes", "interleave_codes"]

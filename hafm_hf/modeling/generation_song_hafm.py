@@ -92,12 +92,14 @@ class HafmSongGenerationMixin(GenerationMixin):
                 Takes of each vocal.
             seed (`int`, *optional*):
                 Gives the same codes again, whatever else is in the batch. Drawn from PyTorch's generator by default.
-            max_batch_size (`int`, defaults to 32):
-                Windows generated together. It changes speed and memory, not the codes.
+            max_batch_size (`int`, *optional*):
+                Windows generated together: by default as many as fit half of the free memory, on a CPU at most 32. It
+                changes speed and memory, not the codes.
             progress (`bool`, defaults to `False`):
                 Show a bar on a terminal once the work takes more than two seconds.
             kwargs:
-                Generation arguments for all stages (`temperature=0.8`), or for one (`semantic_temperature=0.8`).
+                Generation arguments for all stages (`temperature=0.8`, `precision="int8"`), or for one
+                (`semantic_temperature=0.8`). See `HafmStageGenerationMixin`.
 
         Raises:
             ValueError: If a vocal is empty, a token is outside the vocabulary, `context_seconds` is off the common grid
@@ -120,7 +122,7 @@ class Song:
         conditioning_mask: torch.Tensor | None = None,
         num_return_sequences: int = 1,
         seed: int | None = None,
-        max_batch_size: int = 32,
+        max_batch_size: int | None = None,
         progress: bool = False,
         **kwargs,
     ):
@@ -191,8 +193,9 @@ class Song:
                 name, ready = next((name, ready) for name in order if (ready := self._ready(name)))
                 self.pending[name] = [window for window in self.pending[name] if window not in ready]
                 # First windows, which carry no context, are never ready along with later ones.
-                for first in range(0, len(ready), self.max_batch_size):
-                    self._generate(name, ready[first : first + self.max_batch_size], bar)
+                together = self.max_batch_size or memory_batch_size(self.stages[name].config, self.stages[name].device)
+                for first in range(0, len(ready), together):
+                    self._generate(name, ready[first : first + together], bar)
                 yield
 
     def _ready(self, name: str) -> list[Window]:
@@ -331,6 +334,27 @@ def conditioning_span(config, window: Window) -> tuple[int, int]:
     """First and last (exclusive) conditioning frame of a window."""
     start, end = (frame * config.conditioning_frame_rate // config.frame_rate for frame in (window.start, window.end))
     return start, min(end, window.take.tokens[config.conditioning_sources[0]].shape[-1])
+
+
+def memory_batch_size(config, device: torch.device) -> int:
+    """How many windows' keys and values, in float32 and with guidance, take half of the free memory."""
+    positions = config.conditioning_length + config.window_frames * config.num_codebooks
+    values = 2 * config.num_hidden_layers * config.num_attention_heads * config.head_dim  # a key and a value each
+    windows = max(free_memory(device) // 2 // (2 * positions * values * 4), 1)
+    # There, 64 rows keep the arithmetic busy, and more of them wait as long for their own keys and values.
+    return min(windows, 32) if device.type == "cpu" else windows
+
+
+def free_memory(device: torch.device) -> int:
+    """In bytes; 2 GiB where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        with open("/proc/meminfo") as lines:
+            kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+        return kilobytes * 1024
+    except (OSError, StopIteration):
+        return 2 * 2**30
 
 
 def stage_seed(take_seed: int, name: str) -> int:

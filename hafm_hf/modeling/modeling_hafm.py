@@ -19,11 +19,16 @@ from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
+from .block_attention_hafm import block_attention_applies, block_attention_forward
 from .card_hafm import HafmCardMixin
 from .configuration_hafm import HafmCoarseConfig, HafmConfig, HafmFineConfig, HafmSemanticConfig, HafmStageConfig
 from .generation_hafm import HafmStageGenerationMixin
 from .generation_song_hafm import HafmSongGenerationMixin
 from .loading_hafm import HafmLoadingMixin
+
+
+# Added to the scores of keys that are not attended. Finite in every precision, or rows of padding alone would be NaN.
+MASKED = torch.finfo(torch.float16).min
 
 
 @dataclass
@@ -59,11 +64,8 @@ class HafmRMSNorm(nn.Module):
         self.variance_epsilon = eps
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        input_dtype = hidden_states.dtype
-        hidden_states = hidden_states.to(torch.float32)
-        variance = hidden_states.pow(2).mean(-1, keepdim=True)
-        hidden_states = hidden_states * torch.rsqrt(variance + self.variance_epsilon)
-        return self.weight * hidden_states.to(input_dtype)
+        weight = self.weight.to(hidden_states.dtype)
+        return nn.functional.rms_norm(hidden_states, weight.shape, weight, self.variance_epsilon)
 
     def extra_repr(self):
         return f"{tuple(self.weight.shape)}, eps={self.variance_epsilon}"
@@ -95,7 +97,9 @@ class HafmRelativePositionBias(nn.Module):
             `torch.Tensor` of shape `(batch_size or 1, num_heads, query_length, key_length)`.
         """
         distance = (query_positions[:, :, None] - key_positions[:, None, :]).clamp(min=0)
-        return self.relative_attention_bias(self.bucket(distance)).permute(0, 3, 1, 2)
+        distances = torch.arange(key_positions.shape[1], device=distance.device)
+        bias_by_distance = self.relative_attention_bias(self.bucket(distances))
+        return bias_by_distance[distance].permute(0, 3, 1, 2)
 
 
 def eager_attention_forward(
@@ -147,16 +151,18 @@ class HafmAttention(nn.Module):
         if past_key_values is not None:
             key_states, value_states = past_key_values.update(key_states, value_states, self.layer_idx)
 
-        attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
-            self.config._attn_implementation, eager_attention_forward
-        )
+        dropout = self.attention_dropout if self.training else 0.0
+        implementation = self.config._attn_implementation
+        attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(implementation, eager_attention_forward)
+        if implementation == "sdpa" and block_attention_applies(query_states, key_states, attention_mask, dropout):
+            attention_interface = block_attention_forward
         attn_output, attn_weights = attention_interface(
             self,
             query_states,
             key_states,
             value_states,
             attention_mask,
-            dropout=0.0 if not self.training else self.attention_dropout,
+            dropout=dropout,
             scaling=self.scaling,
             **kwargs,
         )
@@ -265,7 +271,7 @@ class HafmDecoder(HafmPreTrainedModel):
         if attention_mask is None:
             query_positions, key_positions = query_slots[None], key_slots[None]
         else:
-            key_positions = attention_mask.long().cumsum(-1) - 1
+            key_positions = attention_mask.bool().cumsum(-1) - 1
             query_positions = key_positions.index_select(1, query_slots)
         bias = self.relative_position_bias(query_positions, key_positions).to(inputs_embeds.dtype)
 
@@ -275,7 +281,26 @@ class HafmDecoder(HafmPreTrainedModel):
         allowed = (key_slots[None, :] <= query_slots[:, None])[None, None]
         if attention_mask is not None:
             allowed = allowed & attention_mask.bool()[:, None, None, :]
-        return torch.where(allowed, bias, torch.finfo(bias.dtype).min), {}
+        return torch.where(allowed, bias, MASKED), {}
+
+
+class HafmTimeEmbedding(nn.Module):
+    """Times to embeddings: a linear map of sinusoids whose periods go from the common frame grid to twice the window."""
+
+    def __init__(self, config: HafmStageConfig):
+        super().__init__()
+        self.config = config
+        self.projection = nn.Linear(config.time_embedding_size, config.hidden_size, bias=False)
+
+    def forward(self, frames: torch.LongTensor, frame_rate: int) -> torch.Tensor:
+        """Frames `(batch_size or 1, length)` at `frame_rate` a second to `(batch_size or 1, length, hidden_size)`."""
+        pairs, config = self.config.time_embedding_size // 2, self.config
+        shortest = 1 / math.gcd(config.frame_rate, config.conditioning_frame_rate)
+        octaves = math.log2(2 * config.window_seconds / shortest)
+        periods = shortest * 2 ** torch.linspace(0, octaves, pairs, device=frames.device)
+        angles = 2 * math.pi * frames[..., None] / frame_rate / periods
+        sinusoids = torch.cat([angles.sin(), angles.cos()], dim=-1) / math.sqrt(pairs)
+        return self.projection(sinusoids.to(self.projection.weight.dtype))
 
 
 class HafmEmbeddings(nn.Module):
@@ -296,6 +321,7 @@ class HafmEmbeddings(nn.Module):
         self.tokens = nn.Embedding(config.num_codebooks * (config.vocab_size + 1), config.hidden_size)
         self.codebook = nn.Embedding(config.num_codebooks, config.hidden_size)
         self.segment = nn.Embedding(len(config.conditioning_sources) + 1, config.hidden_size)
+        self.time = HafmTimeEmbedding(config) if config.time_embedding_size else None
 
     def embed_tokens(self, input_ids: torch.LongTensor, position_ids: torch.LongTensor) -> torch.Tensor:
         """
@@ -306,11 +332,14 @@ class HafmEmbeddings(nn.Module):
         num_codebooks = self.config.num_codebooks
         tables = (position_ids - 1) % num_codebooks * (self.config.vocab_size + 1)
         segment = self.segment.weight.shape[0] - 1
-        return (
+        embeds = (
             self.tokens(input_ids + tables)
             + self.codebook(position_ids % num_codebooks)
             + self.segment(torch.full_like(position_ids, segment))
         )
+        if self.time is not None:
+            embeds = embeds + self.time(position_ids // num_codebooks, self.config.frame_rate)
+        return embeds
 
     def embed_conditioning(
         self, conditioning: dict[str, torch.LongTensor], drop_conditioning: torch.BoolTensor | None
@@ -320,7 +349,11 @@ class HafmEmbeddings(nn.Module):
         for segment, (source, table) in enumerate(self.conditioning.items()):
             embeds = self._embed_source(table, conditioning[source], drop_conditioning)
             segment_ids = torch.full(embeds.shape[:2], segment, dtype=torch.long, device=embeds.device)
-            embedded.append(embeds + self.segment(segment_ids))
+            embeds = embeds + self.segment(segment_ids)
+            if self.time is not None:
+                frames = torch.arange(embeds.shape[1], device=embeds.device)[None]
+                embeds = embeds + self.time(frames, self.config.conditioning_frame_rate)
+            embedded.append(embeds)
         return torch.cat(embedded, dim=1)
 
     def _embed_source(self, table, ids, drop_conditioning):
@@ -512,16 +545,10 @@ class HafmStageModel(HafmPreTrainedModel):
         return logits.take_along_dim(active, dim=-2).squeeze(-2)
 
     def _loss(self, logits: torch.Tensor, labels: torch.LongTensor) -> torch.Tensor:
-        losses = []
-        for q in range(self.config.num_codebooks):
-            codebook_logits, codebook_labels = (
-                logits[:, q :: self.config.num_codebooks],
-                labels[:, q :: self.config.num_codebooks],
-            )
-            losses.append(
-                nn.functional.cross_entropy(codebook_logits.flatten(0, 1).float(), codebook_labels.flatten())
-            )
-        return torch.stack(losses).mean()
+        losses = nn.functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), reduction="none")
+        losses, real = losses.view_as(labels), labels != -100
+        codebooks = [slice(q, None, self.config.num_codebooks) for q in range(self.config.num_codebooks)]
+        return torch.stack([losses[:, q].sum() / real[:, q].sum() for q in codebooks]).mean()
 
 
 class HafmSemanticModel(HafmStageModel, HafmStageGenerationMixin):

@@ -17,6 +17,7 @@ from transformers.cache_utils import Cache
 
 from hafm_hf.modeling import generation_song_hafm
 from hafm_hf.modeling.configuration_hafm import HafmCoarseConfig, HafmConfig, HafmFineConfig, HafmSemanticConfig
+from hafm_hf.modeling.decoding_hafm import StageDecoder
 from hafm_hf.modeling.generation_hafm import SeededSamplingLogitsProcessor, deinterleave_codes, interleave_codes
 from hafm_hf.modeling.generation_song_hafm import Song, conditioning_span
 from hafm_hf.modeling.modeling_hafm import HafmModel
@@ -166,6 +167,19 @@ def test_the_batch_size_does_not_change_the_codes(model, calls, max_batch_size):
     assert max(rows for _, rows, _ in calls) == max_batch_size
 
 
+@pytest.mark.parametrize(("windows", "together"), [(2.5, 2), (0.5, 1)])
+def test_the_batch_size_comes_from_the_memory_at_hand(model, calls, monkeypatch, windows, together):
+    # Keys and values of 2 layers, 16 numbers each, of 9 conditioning and 27 prediction positions, in 2 rows.
+    window_bytes = 2 * 2 * 16 * (9 + 27) * 2 * 4
+    monkeypatch.setattr(generation_song_hafm, "free_memory", lambda device: int(2 * windows * window_bytes))
+    model.generate(**make_vocals(20), seed=4)
+    assert max(rows for name, rows, _ in calls if name == "fine") == together
+
+
+def test_free_memory_is_some_and_not_more_than_there_is():
+    assert 2**20 < generation_song_hafm.free_memory(torch.device("cpu")) < 2**46
+
+
 @pytest.mark.parametrize("settings", [{}, {"context_seconds": 0.08}])
 def test_all_fine_windows_run_together(model, calls, settings):
     """They carry no context, whatever the other stages do."""
@@ -283,7 +297,7 @@ def test_progress_counts_every_token_on_a_terminal_only(model, monkeypatch, meth
 def test_nothing_but_codes_is_kept(model):
     def caches() -> int:
         gc.collect()
-        return sum(issubclass(type(item), Cache) for item in gc.get_objects())
+        return sum(issubclass(type(item), (Cache, StageDecoder)) for item in gc.get_objects())
 
     before = caches()
     pieces = model.stream(**make_vocals(13), seed=0)

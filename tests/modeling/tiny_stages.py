@@ -43,9 +43,11 @@ def make_stage(name: str, **config) -> HafmStageModel:
     return stage
 
 
-def make_inputs(stage: HafmStageModel, rows: int = 3, tokens: int = 1, frames: int = 6) -> dict[str, torch.Tensor]:
+def make_inputs(
+    stage: HafmStageModel, rows: int = 3, tokens: int = 1, frames: int = 6, seed: int = 1
+) -> dict[str, torch.Tensor]:
     """BOS and `tokens - 1` random tokens, and `frames` of random conditioning."""
-    config, generator = stage.config, torch.Generator().manual_seed(1)
+    config, generator = stage.config, torch.Generator().manual_seed(seed)
     input_ids = torch.randint(config.vocab_size, (rows, tokens), generator=generator)
     input_ids[:, 0] = config.bos_token_id
     shape = (rows, config.conditioning_num_codebooks, frames)
