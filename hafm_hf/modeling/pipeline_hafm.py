@@ -18,6 +18,7 @@ from .processing_hafm import HafmProcessor
 
 
 TASK = "vocal-accompaniment"
+MODEL_TYPES = ("hafm", "singsong")  # the second is a baseline of the evaluation
 
 # The lowest value of arguments, and what it means.
 LOWEST = {
@@ -65,7 +66,7 @@ class HafmPipeline(HafmCardMixin, Pipeline):
     _load_image_processor = False
 
     def __init__(self, model, *args, processor=None, **kwargs):
-        if model.config.model_type != "hafm":
+        if model.config.model_type not in MODEL_TYPES:
             raise ValueError(
                 f"{model.name_or_path or 'The model'} is of type {model.config.model_type}, not hafm; pass a HAFM checkpoint."
             )

@@ -45,6 +45,8 @@ class ListenCallback(TrainerCallback):
             raise ValueError("Listening needs TensorBoard; set `report_to: tensorboard`.")
         if trainer.processor is None:
             raise ValueError("Listening needs the `processor` whose audio tokenizer made the data.")
+        if stage.config.model_type == "singsong_seq2seq":
+            raise ValueError("SingSong is not listened to while it is trained; leave out `listen_steps`.")
         if band is None and stage.config.model_type == "hafm_semantic":
             raise ValueError("The semantic stage alone makes no audio; to listen, name a checkpoint with all stages.")
         if band is not None:

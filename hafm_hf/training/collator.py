@@ -61,6 +61,7 @@ def stage_streams(config: HafmStageConfig) -> dict[str, Stream]:
         "hafm_semantic": "instrumental_semantic_ids",
         "hafm_coarse": "coarse_ids",
         "hafm_fine": "fine_ids",
+        "singsong_seq2seq": "coarse_ids",
     }[config.model_type]
     conditioning = (
         config.conditioning_vocab_size,
@@ -91,7 +92,7 @@ class HafmCollator:
         `labels` (`torch.LongTensor` of shape `(batch, codebooks * frames)`): interleaved, -100 behind shorter clips,
         `conditioning_mask` (`torch.LongTensor` of shape `(batch, frames)`): only where clips differ in length, because
         a mask costs the attention a bias of its own for each row,
-        `drop_conditioning` (`torch.BoolTensor` of shape `(batch,)`): only in training.
+        `drop_conditioning` (`torch.BoolTensor` of shape `(batch,)`): only in training, with `conditioning_dropout`.
 
     Raises:
         ValueError: if a clip is shorter than `grid_seconds`, its streams differ in length, or its tokens do not fit.
@@ -137,7 +138,7 @@ class HafmCollator:
         frames = torch.tensor([next(iter(crop.values())).shape[-1] for crop in crops])
         if (frames != frames[0]).any():
             batch["conditioning_mask"] = (torch.arange(int(frames.max())) < frames[:, None]).long()
-        if self.training:
+        if self.training and self.config.conditioning_dropout > 0:
             chances = torch.tensor([generator.random() for generator in generators])
             batch["drop_conditioning"] = chances < self.config.conditioning_dropout
         return batch

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from . import STAGES
+from . import TRAINABLE
 from .arguments import HafmTrainingArguments
 
 
@@ -23,7 +23,7 @@ SECTIONS = ("training", "model", "lora")
 @dataclass
 class Recipe:
     r"""
-    stage (`str`): `"semantic"`, `"coarse"` or `"fine"`.
+    stage (`str`): `"semantic"`, `"coarse"` or `"fine"`; `"seq2seq"` is the T5 of the baseline SingSong.
     train_data (`str`): folder of Parquet shards that `hafm prepare` wrote, or a dataset on the Hub.
     training (`dict`): fields of `HafmTrainingArguments`.
     model (`dict`): fields of the stage's configuration; those left out are the paper's, or the checkpoint's.
@@ -31,6 +31,8 @@ class Recipe:
     checkpoint (`str`, *optional*): start from these weights, a stage's or a whole model's.
     processor (`str`, *optional*): checkpoint with the audio tokenizer that made the data; saved with the stage.
     lora (`dict`, *optional*): fields of `peft.LoraConfig`; trains an adapter instead of the stage.
+    start_from_tokenizer (`bool`, defaults to `False`): begin with embeddings that lie as the tokens of `processor` sound, see
+        `token_geometry.py`; the paper's begin at random.
     listen_steps (`int`, *optional*): log audio this often; needs `processor`.
     listen_clips (`int`, defaults to 4): how many clips to listen to.
     listen_with (`str`, *optional*): checkpoint whose other stages complete the trained one, see `ListenCallback`.
@@ -44,6 +46,7 @@ class Recipe:
     checkpoint: str | None = None
     processor: str | None = None
     lora: dict[str, Any] | None = None
+    start_from_tokenizer: bool = False
     listen_steps: int | None = None
     listen_clips: int = 4
     listen_with: str | None = None
@@ -148,10 +151,10 @@ def check_fields(content: dict[str, Any], path: str | Path) -> None:
 
 def known_fields(content: dict[str, Any]) -> dict[str, list[str]]:
     stage = content.get("stage")
-    if stage not in STAGES:
-        raise ValueError(f"`stage` is {stage!r}; choose semantic, coarse or fine.")
+    if stage not in TRAINABLE:
+        raise ValueError(f"`stage` is {stage!r}; choose semantic, coarse or fine, or seq2seq for SingSong.")
     known = {"training": field_names(HafmTrainingArguments), "lora": []}
-    known["model"] = field_names(STAGES[stage].config_class)
+    known["model"] = field_names(TRAINABLE[stage].config_class)
     if content.get("lora") is not None:
         known["lora"] = field_names(lora_config())
     return known

@@ -11,12 +11,13 @@ from transformers import set_seed
 from ..data.resume import replacing
 from ..modeling.modeling_hafm import HafmModel
 from ..modeling.processing_hafm import HafmProcessor
-from . import STAGES
+from . import TRAINABLE
 from .arguments import HafmTrainingArguments
 from .callbacks import ListenCallback
 from .dataset import load_clips, stage_clips
 from .recipes import Recipe, dump_recipe, lora_config
 from .sources import folder_or_hub_id
+from .token_geometry import start_from_tokenizer
 from .trainer import HafmTrainer, last_checkpoint
 
 
@@ -41,6 +42,10 @@ def train(recipe: Recipe) -> HafmTrainer:
     eval_dataset = stage_clips(eval_clips, model.config, recipe.eval_data) if recipe.eval_data else None
 
     processor = HafmProcessor.from_pretrained(folder_or_hub_id(recipe.processor)) if recipe.processor else None
+    if recipe.start_from_tokenizer:
+        if processor is None or recipe.checkpoint is not None:
+            raise ValueError("`start_from_tokenizer` is for new stages and needs the `processor` that made their data.")
+        start_from_tokenizer(model, processor.audio_tokenizer)
     trainer = HafmTrainer(model, args, processor, train_dataset=train_dataset, eval_dataset=eval_dataset)
     if recipe.listen_steps:
         band = HafmModel.from_pretrained(folder_or_hub_id(recipe.listen_with)) if recipe.listen_with else None
@@ -63,13 +68,13 @@ def make_arguments(recipe: Recipe) -> HafmTrainingArguments:
 
 def make_model(recipe: Recipe):
     """The stage, new or from a checkpoint, with a LoRA adapter where the recipe wants one."""
-    stage = STAGES[recipe.stage]
+    stage = TRAINABLE[recipe.stage]
     try:
         if recipe.checkpoint is None:
             model = stage(stage.config_class(**recipe.model))
         else:
             model = stage.from_pretrained(folder_or_hub_id(recipe.checkpoint), dtype="float32", **recipe.model)
-            if "window_seconds" in recipe.model:  # and with it the context that windows carry
+            if "window_seconds" in recipe.model and model.can_generate():  # and with it the context of windows
                 model.generation_config.context_seconds = model.default_generation_settings()["context_seconds"]
     except StrictDataclassError as error:
         raise ValueError(f"A field of `model` has a value that does not fit: {error}") from error

@@ -11,7 +11,8 @@ import yaml
 from accelerate.commands.config.config_args import load_config_from_file
 
 from hafm_hf import training
-from hafm_hf.training import STAGES
+from hafm_hf.evaluation.baselines.configuration_singsong import SHAPES
+from hafm_hf.training import STAGES, TRAINABLE
 from hafm_hf.training.recipes import Recipe, dump_recipe, load_recipe, packaged_recipes
 from hafm_hf.training.run import make_arguments
 
@@ -26,7 +27,7 @@ def test_every_recipe_is_a_stage_and_arguments(path):
     assert recipe.stage == Path(path).stem
     args = make_arguments(recipe)
     assert args.save_steps % args.logging_steps == 0, "a resumed run continues the same curve"
-    stage = STAGES[recipe.stage]
+    stage = TRAINABLE[recipe.stage]
     with torch.device("meta"):
         model = stage(stage.config_class(**recipe.model))
     if recipe.lora is not None:
@@ -37,8 +38,19 @@ def test_every_recipe_is_a_stage_and_arguments(path):
 
 
 def test_the_packaged_recipes_are_all_there():
-    kinds = ("hafm-base", "hafm-smoke", "lora")
-    assert packaged_recipes() == [f"recipes/{kind}/{stage}.yaml" for kind in kinds for stage in sorted(STAGES)]
+    kinds = ("hafm-base", "hafm-smoke", "hafm-tiny", "lora")
+    assert packaged_recipes() == [f"recipes/{kind}/{stage}.yaml" for kind in kinds for stage in sorted(STAGES)] + [
+        f"recipes/singsong-{shape}/seq2seq.yaml" for shape in sorted(SHAPES)
+    ]
+
+
+@pytest.mark.parametrize("shape", list(SHAPES))
+def test_singsong_recipes_have_the_shapes_of_t5(shape):
+    recipe = load_recipe(f"recipes/singsong-{shape}/seq2seq.yaml", ["--use_cpu", "true"])
+    assert SHAPES[shape].items() <= recipe.model.items()
+    args = make_arguments(recipe)
+    if shape != "tiny":
+        assert 7 * args.per_device_train_batch_size * args.gradient_accumulation_steps == 210
 
 
 @pytest.mark.parametrize(
