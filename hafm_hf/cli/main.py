@@ -8,17 +8,32 @@ from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_ba
 from transformers.utils import logging
 
 from .. import __version__
-from . import accompany, assemble, fit_codec, fit_kmeans, prepare, push, render_band, train
+from . import (
+    accompany,
+    assemble,
+    evaluate,
+    fit_codec,
+    fit_hubert,
+    fit_kmeans,
+    listening_test,
+    prepare,
+    push,
+    render_band,
+    train,
+)
 
 
 VERBS = {
     "accompany": accompany,
     "render-band": render_band,
     "fit-codec": fit_codec,
+    "fit-hubert": fit_hubert,
     "fit-kmeans": fit_kmeans,
     "prepare": prepare,
     "train": train,
     "assemble": assemble,
+    "evaluate": evaluate,
+    "listening-test": listening_test,
     "push": push,
 }
 
