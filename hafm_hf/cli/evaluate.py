@@ -33,6 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="beside it truth, codec, noise, random=SONGS, retrieval=SONGS, singsong=CHECKPOINT, folder=OUTPUTS; may be repeated",
     )
     parser.add_argument(
+        "--guidance-scale",
+        type=float,
+        action="append",
+        metavar="SCALE",
+        help="let the models play with this guidance (default: their own); may be repeated",
+    )
+    parser.add_argument("--clips-per-song", type=int, metavar="N", help="the first N clips of a song (default: all)")
+    parser.add_argument(
         "--separator",
         choices=["none", "leakage", "demucs", "mdx", "repet"],
         help="what separates vocals; leakage simulates it (default: leakage for the band, else none)",
@@ -70,7 +78,9 @@ def run(args: argparse.Namespace) -> int:
     with state.main_process_first():  # the band's songs are rendered once
         name, list_songs = which_songs(args)
     device = str(state.device)
-    contenders = [checkpoint_contender(load_pipeline(checkpoint, device)) for checkpoint in args.model]
+    pipelines = [load_pipeline(checkpoint, device) for checkpoint in args.model]
+    scales = args.guidance_scale or [None]
+    contenders = [checkpoint_contender(accompany, scale) for accompany in pipelines for scale in scales]
     for process in range(state.num_processes):  # in turn, since one at a time may analyse a pool of songs
         if process == state.process_index:
             contenders += map(NamedSystems(args.output / "pool", device).make, args.system)
@@ -80,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
         name=name,
         embedder=VggishEmbedder(args.vggish, args.preset, device) if args.vggish else TokenizerEmbedder(device=device),
         voice_of_mix=voice_of_mix(args, state.device),
+        clips_per_song=args.clips_per_song,
         seed=args.seed,
         batch_size=args.batch_size,
     )

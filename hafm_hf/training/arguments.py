@@ -33,7 +33,9 @@ class HafmTrainingArguments(TrainingArguments):
     remove_unused_columns: bool = False
 
     def __post_init__(self):
-        self.use_cpu = self.use_cpu or not torch.accelerator.is_available()  # said aloud, or bf16 would be refused there
+        self.use_cpu = (
+            self.use_cpu or not torch.accelerator.is_available()
+        )  # said aloud, or bf16 would be refused there
         if self.fp16 is None:
             launcher_chose = os.environ.get("ACCELERATE_MIXED_PRECISION", "no") != "no"
             self.fp16 = torch.cuda.is_available() and not (self.use_cpu or self.bf16 or launcher_chose)

@@ -44,7 +44,9 @@ def train(recipe: Recipe) -> HafmTrainer:
     processor = HafmProcessor.from_pretrained(folder_or_hub_id(recipe.processor)) if recipe.processor else None
     if recipe.start_from_tokenizer:
         if processor is None or recipe.checkpoint is not None:
-            raise ValueError("`start_from_tokenizer` is for new stages and needs the `processor` that made their data.")
+            raise ValueError(
+                "`start_from_tokenizer` is for new stages and needs the `processor` that made their data."
+            )
         start_from_tokenizer(model, processor.audio_tokenizer)
     trainer = HafmTrainer(model, args, processor, train_dataset=train_dataset, eval_dataset=eval_dataset)
     if recipe.listen_steps:

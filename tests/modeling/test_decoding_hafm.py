@@ -72,6 +72,7 @@ def test_the_tokens_are_those_of_transformers_loop(stage, decoded, settings, mak
         {"conditioning_dropout_mode": "mask_token"},
         {"hidden_act": "silu", "head_dim": 4, "num_attention_heads": 6, "intermediate_size": 37},
         {"vocab_size": 40, "rms_norm_eps": 0.1},
+        {"time_embedding_size": 6},
     ],
 )
 def test_any_configuration(config):

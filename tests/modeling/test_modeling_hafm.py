@@ -5,6 +5,7 @@ import copy
 
 import pytest
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from peft import LoraConfig
 from safetensors.torch import load_file
 from tiny_stages import MODELS, SHAPE, enlarge, make_inputs, make_stage
@@ -247,3 +248,16 @@ def test_a_cache_without_positions_is_refused(stage):
     cache = stage(**inputs, use_cache=True).past_key_values
     with pytest.raises(ValueError, match="Pass `position_ids` with a cache"):
         stage(input_ids=inputs["input_ids"][:, -1:], past_key_values=cache)
+
+
+def test_what_sounds_together_has_the_same_time_embedding():
+    time = make_stage("coarse", time_embedding_size=8).embeddings.time
+    with torch.no_grad():
+        conditioning, prediction = time(torch.arange(7)[None], 50), time(torch.arange(10)[None], 75)
+    torch.testing.assert_close(conditioning[:, ::2], prediction[:, ::3])  # every 40 ms
+    assert torch.pdist(prediction[0]).min() > 0.1
+
+
+def test_an_odd_number_of_sinusoids_is_an_error():
+    with pytest.raises(StrictDataclassError, match="it must be even"):
+        MODELS["fine"][1](time_embedding_size=7)

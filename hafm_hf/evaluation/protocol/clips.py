@@ -53,10 +53,17 @@ class ClipFolder:
         folder: where they are, or will be.
         voice_of_mix: what separates the vocals of the condition "separated", which is left out without it.
         seconds: length of a clip. What remains of a song is left out; a song that is shorter is one clip.
+        per_song: the most clips of one song, its first; `None` takes all.
     """
 
-    def __init__(self, folder: Path, voice_of_mix: VoiceOfMix | None = None, seconds: float = 10.0):
-        self.folder, self.voice_of_mix, self.seconds = folder, voice_of_mix, seconds
+    def __init__(
+        self,
+        folder: Path,
+        voice_of_mix: VoiceOfMix | None = None,
+        seconds: float = 10.0,
+        per_song: int | None = None,
+    ):
+        self.folder, self.voice_of_mix, self.seconds, self.per_song = folder, voice_of_mix, seconds, per_song
         self.conditions = CONDITIONS if voice_of_mix else CONDITIONS[:1]
 
     def path(self, kind: str, clip: Clip) -> Path:
@@ -104,6 +111,8 @@ class ClipFolder:
             return record | {"skipped": f"It is {length / SAMPLING_RATE:.2f} s long, shorter than {MIN_SECONDS:g} s."}
         for start in range(0, length - samples + 1, samples):
             parts = {kind: audio[start : start + samples] for kind, audio in voices.items()}
+            if len(record["clips"]) == self.per_song:
+                break
             if rms_db(parts["isolated"], SAMPLING_RATE, "rms") >= MIN_VOCAL_DB:
                 seconds = start / SAMPLING_RATE
                 clip = Clip(

@@ -48,15 +48,19 @@ class Contender:
     systems: Mapping[str, AccompanimentSystem]
 
 
-def checkpoint_contender(accompany: HafmPipeline) -> Contender:
-    """The model of a pipeline, on the pipeline's device, with the settings of its checkpoint."""
+def checkpoint_contender(accompany: HafmPipeline, guidance_scale: float | None = None) -> Contender:
+    """The model of a pipeline, on the pipeline's device, with the settings of its checkpoint but for the guidance given."""
     name = Path(accompany.model.name_or_path).name
     settings = {
         "checkpoint": checkpoint_digest(accompany.model),
         "sampling": sampling_settings(accompany.model),
         "dtype": str(accompany.dtype).removeprefix("torch."),
     }
-    return everywhere(ModelSystem(name, accompany.model, accompany.processor), **settings)
+    changes = {}
+    if guidance_scale is not None:
+        name, changes = f"{name} guidance {guidance_scale:g}", {"guidance_scale": guidance_scale}
+    system = ModelSystem(name, accompany.model, accompany.processor, **changes)
+    return everywhere(system, **settings, **changes)
 
 
 class NamedSystems:

@@ -43,6 +43,7 @@ class Evaluation:
         embedder: what distances are measured with.
         voice_of_mix: what separates vocals; without it there are isolated ones only.
         clip_seconds: length of a clip.
+        clips_per_song: the most clips of one song; `None` takes all.
         seed: of all that systems draw at random.
         batch_size: clips that a system gets at a time.
     """
@@ -52,6 +53,7 @@ class Evaluation:
     embedder: Embedder
     voice_of_mix: VoiceOfMix | None = None
     clip_seconds: float = 10.0
+    clips_per_song: int | None = None
     seed: int = 0
     batch_size: int = 8
 
@@ -83,9 +85,14 @@ class Evaluation:
     def _cut(self, list_songs: Callable[[], Iterable[Song]], state: PartialState) -> ClipFolder:
         songs = survey(list_songs())
         separation = self.voice_of_mix and {"name": self.voice_of_mix.name, "parameters": self.voice_of_mix.parameters}
-        settings = {"songs": songs, "clip_seconds": float(self.clip_seconds), "separation": separation}
+        settings = {
+            "songs": songs,
+            "clip_seconds": float(self.clip_seconds),
+            "clips_per_song": self.clips_per_song,
+            "separation": separation,
+        }
         keep(self.output / "evaluation.json", settings, state)
-        clips = ClipFolder(self.output / "clips", self.voice_of_mix, self.clip_seconds)
+        clips = ClipFolder(self.output / "clips", self.voice_of_mix, self.clip_seconds, self.clips_per_song)
         clips.cut(list_songs(), state)
         state.wait_for_everyone()
         if not clips.clips():

@@ -49,3 +49,10 @@ def test_another_pool_or_checkpoint_is_another_setting(named, checkpoint, tmp_pa
     assert contender.name == "tiny"
     assert contender.settings["checkpoint"].startswith("sha256:")
     assert contender.settings["sampling"]["coarse"]["top_k"] == 250
+
+
+def test_a_guidance_is_a_contender_of_its_own(checkpoint):
+    accompany = pipeline(TASK, model=checkpoint, device="cpu")
+    plain, strong = checkpoint_contender(accompany), checkpoint_contender(accompany, 5.0)
+    assert strong.name == "tiny guidance 5" and strong.settings == plain.settings | {"guidance_scale": 5.0}
+    assert strong.systems["isolated"].generate_kwargs == {"guidance_scale": 5.0}

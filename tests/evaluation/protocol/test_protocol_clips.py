@@ -109,3 +109,10 @@ def test_folders_of_stems_are_pairs_too(tmp_path):
 )
 def test_names_of_files_are_plain(song_id, expected):
     assert slug(song_id) == expected
+
+
+def test_a_song_gives_no_more_clips_than_wanted(tmp_path):
+    vocal = tone(8.0, 16000)
+    vocal[:, : 2 * 16000] = 0
+    write_pair(tmp_path, "song", vocal, noise(8.0, 16000))
+    assert [clip.start for clip in cut(tmp_path, tmp_path / "clips", per_song=2).clips()] == [2.0, 4.0]
