@@ -33,8 +33,8 @@ class HafmGenerateOutput(ModelOutput):
         Frames of each row. While streaming, those generated so far.
     instrumental_semantic_ids (`torch.LongTensor` of shape `(rows, semantic_frames)`, *optional*):
         The first stage's tokens; 0 past a row's own length. Not returned while streaming.
-    seed (`int`):
-        The seed that gives these codes again.
+    seed (`int` or `list[int]`):
+        The seed, or one for each vocal, that gives these codes again.
     start (`int`, *optional*):
         First frame of `codes` that was not in the output before, while streaming.
     """
@@ -42,7 +42,7 @@ class HafmGenerateOutput(ModelOutput):
     codes: torch.LongTensor | None = None
     lengths: torch.LongTensor | None = None
     instrumental_semantic_ids: torch.LongTensor | None = None
-    seed: int | None = None
+    seed: int | list[int] | None = None
     start: int | None = None
 
 
@@ -90,8 +90,9 @@ class HafmSongGenerationMixin(GenerationMixin):
                 1 for real frames and 0 for padding, before or after them, where vocals differ in length.
             num_return_sequences (`int`, defaults to 1):
                 Takes of each vocal.
-            seed (`int`, *optional*):
-                Gives the same codes again, whatever else is in the batch. Drawn from PyTorch's generator by default.
+            seed (`int` or `list[int]`, *optional*):
+                Gives the same codes again, whatever else is in the batch. One for each vocal makes their samples
+                independent of each other. Drawn from PyTorch's generator by default.
             max_batch_size (`int`, *optional*):
                 Windows generated together: by default as many as fit half of the free memory, on a CPU at most 32. It
                 changes speed and memory, not the codes.
@@ -121,27 +122,27 @@ class Song:
         vocal_semantic_ids: torch.LongTensor,
         conditioning_mask: torch.Tensor | None = None,
         num_return_sequences: int = 1,
-        seed: int | None = None,
+        seed: int | list[int] | None = None,
         max_batch_size: int | None = None,
         progress: bool = False,
         **kwargs,
     ):
         self.stages = model.stages
-        self.seed = int(torch.randint(2**31, ())) if seed is None else int(seed)
+        seed = torch.randint(2**31, ()) if seed is None else seed
+        self.seed = list(map(int, seed)) if isinstance(seed, (list, tuple)) else int(seed)
         self.max_batch_size = max_batch_size
         self.progress = progress
         self.settings = split_stage_kwargs(self.stages, kwargs)
+        vocals = unpadded(vocal_semantic_ids, conditioning_mask, model.config.semantic_config.conditioning_vocab_size)
         self.takes = [
-            self._take(ids.to(model.device), take)
-            for ids in unpadded(
-                vocal_semantic_ids, conditioning_mask, model.config.semantic_config.conditioning_vocab_size
-            )
+            self._take(ids.to(model.device), vocal_seed, take)
+            for ids, vocal_seed in zip(vocals, seeds_of_vocals(self.seed, len(vocals)), strict=True)
             for take in range(num_return_sequences)
         ]
         self.pending = {name: self._windows(name) for name in self.stages}
 
-    def _take(self, vocal_ids: torch.LongTensor, take: int) -> Take:
-        row = Take(seed=self.seed * 0x9E3779B1 + take)
+    def _take(self, vocal_ids: torch.LongTensor, seed: int, take: int) -> Take:
+        row = Take(seed=seed * 0x9E3779B1 + take)
         row.tokens["vocal_semantic_ids"] = vocal_ids[None]
         row.done["vocal_semantic_ids"] = vocal_ids.shape[-1]
         for stage in self.stages.values():
@@ -300,6 +301,14 @@ class StepCounter(BaseStreamer):
 
     def end(self) -> None:
         pass
+
+
+def seeds_of_vocals(seed: int | list[int], count: int) -> list[int]:
+    """One seed for each of `count` vocals, from one for all of them or from as many."""
+    seeds = [seed] * count if isinstance(seed, int) else seed
+    if len(seeds) != count:
+        raise ValueError(f"There are {len(seeds)} seeds for {count} vocals; pass one for each, or one for all.")
+    return seeds
 
 
 def unpadded(ids: torch.LongTensor, mask: torch.Tensor | None, vocab_size: int) -> list[torch.LongTensor]:

@@ -210,6 +210,15 @@ def test_a_seed_gives_the_same_codes_again(model):
     assert not torch.equal(first.codes[1], first.codes[2])
 
 
+def test_each_vocal_may_have_a_seed_of_its_own(model):
+    vocal = make_vocals(8)["vocal_semantic_ids"]
+    together = model.generate(torch.cat([vocal, vocal]), seed=[5, 6], num_return_sequences=2)
+    apart = [model.generate(vocal, seed=seed, num_return_sequences=2).codes for seed in (5, 6)]
+    assert torch.equal(together.codes, torch.cat(apart)) and together.seed == [5, 6]
+    with pytest.raises(ValueError, match="There are 3 seeds for 2 vocals"):
+        model.generate(torch.cat([vocal, vocal]), seed=[5, 6, 7])
+
+
 def test_without_a_seed_torch_draws_one_and_it_is_reported(model):
     vocal = make_vocals(8)["vocal_semantic_ids"]
     torch.manual_seed(0)

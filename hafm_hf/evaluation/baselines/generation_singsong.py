@@ -14,7 +14,7 @@ from ...modeling.generation_hafm import (
     deinterleave_codes,
     mix_bits,
 )
-from ...modeling.generation_song_hafm import HafmGenerateOutput, unpadded
+from ...modeling.generation_song_hafm import HafmGenerateOutput, seeds_of_vocals, unpadded
 from .configuration_singsong import SingSongSeq2SeqConfig
 
 
@@ -105,7 +105,7 @@ class SingSongGenerationMixin:
         vocal_semantic_ids: torch.LongTensor,
         conditioning_mask: torch.Tensor | None = None,
         num_return_sequences: int = 1,
-        seed: int | None = None,
+        seed: int | list[int] | None = None,
         progress: bool = False,
         temperature: float = 0.9,
         top_k: int = 250,
@@ -121,8 +121,9 @@ class SingSongGenerationMixin:
                 1 for real frames and 0 for padding, where vocals differ in length.
             num_return_sequences (`int`, defaults to 1):
                 Takes of each vocal.
-            seed (`int`, *optional*):
-                Gives the same codes again, whatever else is in the batch. Drawn from PyTorch's generator by default.
+            seed (`int` or `list[int]`, *optional*):
+                Gives the same codes again, whatever else is in the batch; one for all vocals or one for each. Drawn from
+                PyTorch's generator by default.
             progress (`bool`, defaults to `False`):
                 Show a bar on a terminal once the work takes more than two seconds.
             temperature (`float`, defaults to 0.9), top_k (`int`, defaults to 250):
@@ -136,9 +137,11 @@ class SingSongGenerationMixin:
         config = self.config.seq2seq_config
         vocals = unpadded(vocal_semantic_ids.to(self.device), conditioning_mask, config.conditioning_vocab_size)
         rows = [vocal for vocal in vocals for _ in range(num_return_sequences)]
-        seed = int(torch.randint(2**31, ())) if seed is None else int(seed)
-        takes = torch.arange(num_return_sequences, device=self.device).repeat(len(vocals))
-        take_seeds = mix_bits(((seed * 0x9E3779B1 & UINT32) + takes) & UINT32)
+        seed = torch.randint(2**31, ()) if seed is None else seed
+        seed = list(map(int, seed)) if isinstance(seed, (list, tuple)) else int(seed)
+        streams = [one * 0x9E3779B1 & UINT32 for one in seeds_of_vocals(seed, len(vocals))]
+        takes = torch.arange(num_return_sequences, device=self.device)
+        take_seeds = mix_bits((torch.tensor(streams, device=self.device)[:, None] + takes).flatten() & UINT32)
         semantic = [row.new_empty(0) for row in rows]
         codes = [row.new_empty(0, config.num_codebooks + self.fine.config.num_codebooks) for row in rows]
         window, done = config.conditioning_window_frames, 0

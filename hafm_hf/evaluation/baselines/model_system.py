@@ -2,7 +2,6 @@
 """A model as a system under test: HAFM, or whatever else speaks the tokens of a `HafmProcessor`."""
 
 from collections.abc import Sequence
-from itertools import groupby
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from .base import AccompanimentSystem, EvaluationClip
 
 
 class ModelSystem(AccompanimentSystem):
-    """Neighbouring clips with one seed are accompanied as one batch.
+    """Accompanies clips as one batch, each with random numbers of its own.
 
     Args:
         name: what tables call it.
@@ -28,13 +27,10 @@ class ModelSystem(AccompanimentSystem):
         processor.audio_tokenizer.to(model.device)
 
     def accompany(self, clips: Sequence[EvaluationClip]) -> list[np.ndarray]:
-        batches = groupby(clips, key=lambda clip: clip.seed)
-        return [audio for seed, batch in batches for audio in self._accompany(list(batch), seed)]
-
-    def _accompany(self, clips: list[EvaluationClip], seed: int) -> list[np.ndarray]:
         rate = self.processor.sampling_rate
         vocals = [resample(clip.vocal, clip.sampling_rate, rate) for clip in clips]
         inputs = self.processor(audio=vocals, sampling_rate=rate)
-        codes = self.model.generate(**inputs, seed=seed, **self.generate_kwargs).codes
+        seeds = [int(clip.generator().integers(2**31)) for clip in clips]
+        codes = self.model.generate(**inputs, seed=seeds, **self.generate_kwargs).codes
         waveforms = self.processor.batch_decode(codes, lengths=[len(vocal) for vocal in vocals])
         return [clip.fit(waveform, rate) for clip, waveform in zip(clips, waveforms, strict=True)]
