@@ -20,7 +20,7 @@ export OMP_NUM_THREADS=1  # one thread a process: what is computed does not depe
 "$bin/hafm" fit-hubert "$out/band/train" -o "$out/hubert"
 wait $!
 pair=("--corpus" stems "--separator" precomputed)
-"$bin/hafm" fit-kmeans "$out/band/train" "${pair[@]}" --max-songs 300 --max-frames 300000 \
+"$bin/hafm" fit-kmeans "$out/band/train" "${pair[@]}" --max-songs 100 --max-frames 120000 \
   --hubert "$out/hubert" --layer "$layer" --codec "$out/codec" -o "$out/tokenizer"
 "$bin/python" "$(dirname "$0")/store_in_bfloat16.py" "$out/tokenizer"
 
@@ -32,11 +32,11 @@ done
 
 # 4. The three stages.
 for stage in semantic coarse fine; do
-  "$bin/hafm" train "recipes/hafm-tiny/$stage.yaml" --train_data "$out/data/train" \
-    --eval_data "$out/data/validation" --output_dir "$out/$stage"
+  "$bin/hafm" train "recipes/hafm-tiny/$stage.yaml" --train_data "$out/data/train" --eval_data "$out/data/validation" \
+    --processor "$out/tokenizer" --output_dir "$out/$stage"
 done
 
-# 5. The checkpoint.
+# 5. The checkpoint, and into the package.
 [ -e "$out/checkpoint" ] || "$bin/hafm" assemble -o "$out/checkpoint" --processor "$out/tokenizer" \
   --semantic "$out/semantic" --coarse "$out/coarse" --fine "$out/fine"
-"$bin/python" "$(dirname "$0")/store_in_bfloat16.py" "$out/checkpoint"
+"$bin/python" "$(dirname "$0")/ship_tiny.py" "$out/checkpoint"

@@ -1,0 +1,41 @@
+# Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
+"""
+Puts a checkpoint into the package as hafm-tiny: its weights rounded to bfloat16, without the code that travels with one on
+the Hub, with its model card.
+
+    python runs/ship_tiny.py CHECKPOINT
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from store_in_bfloat16 import main as store_in_bfloat16
+
+from hafm_hf import DEFAULT_CHECKPOINT, HafmModel
+from hafm_hf.hub_cards.card import full_card
+
+
+TRAINING = Path(__file__).with_name("tiny_training.md")
+
+
+def main(checkpoint: str) -> None:
+    folder = Path(DEFAULT_CHECKPOINT)
+    unfinished = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(checkpoint, unfinished)
+    for code in unfinished.rglob("*.py"):  # inside the package a checkpoint uses the package's own
+        code.unlink()
+    store_in_bfloat16(str(unfinished))
+    model = HafmModel.from_pretrained(unfinished)
+    full_card(model, folder.name, "apache-2.0", TRAINING.read_text(encoding="utf-8")).save(unfinished / "README.md")
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"{folder}: {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python runs/ship_tiny.py CHECKPOINT")
+    main(sys.argv[1])
