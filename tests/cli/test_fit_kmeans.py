@@ -33,7 +33,7 @@ def test_two_networks_become_a_tokenizer_that_prepare_uses(songs, tmp_path, caps
     parts.audio_tokenizer.acoustic_model.save_pretrained(tmp_path / "codec")
     parts.codec_feature_extractor.save_pretrained(tmp_path / "codec")
 
-    networks = ["--hubert", str(tmp_path / "hubert"), "--codec", str(tmp_path / "codec")]
+    networks = ["--hubert", str(tmp_path / "hubert"), "--layer", "4", "--codec", str(tmp_path / "codec")]
     tokenizer, data = str(tmp_path / "tokenizer"), tmp_path / "data"
     assert main(["fit-kmeans", *songs, "-o", tokenizer, "--clusters", "7", "--max-frames", "60", *networks]) == 0
     assert "7 centroids of 60 frames, perplexity" in capsys.readouterr().out
@@ -46,7 +46,7 @@ def test_two_networks_become_a_tokenizer_that_prepare_uses(songs, tmp_path, caps
 def test_a_checkpoint_gets_new_centroids(songs, tmp_path):
     output = str(tmp_path / "out")
     assert main(["fit-kmeans", *songs, "-o", output, "--clusters", "5", "--tokenizer", DEFAULT_CHECKPOINT]) == 0
-    assert HafmProcessor.from_pretrained(output).audio_tokenizer.centroids.shape == (5, 32)
+    assert HafmProcessor.from_pretrained(output).audio_tokenizer.centroids.shape == (5, 256)
 
 
 def test_too_few_songs_are_one_sentence(songs, tmp_path, capsys):

@@ -91,7 +91,7 @@ def test_the_use_of_clusters_is_counted_for_each_part():
 def test_the_processor_that_comes_out_has_the_centroids_and_all_else_as_before(fitted):
     output, report = fitted
     before, after = (HafmProcessor.from_pretrained(folder) for folder in (DEFAULT_CHECKPOINT, output))
-    assert after.audio_tokenizer.centroids.shape == (8, 32)
+    assert after.audio_tokenizer.centroids.shape == (8, before.audio_tokenizer.centroids.shape[1])
     assert after.audio_tokenizer.config.num_clusters == 8
     old, new = before.audio_tokenizer.state_dict(), after.audio_tokenizer.state_dict()
     assert old.keys() == new.keys()
