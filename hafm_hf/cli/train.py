@@ -28,4 +28,7 @@ def run(args: argparse.Namespace) -> int:
         ) from error
     if trainer.args.should_save:
         print(trainer.args.output_dir)
+    # A process that ends with its group alive may be aborted by one of the group's threads.
+    trainer.accelerator.wait_for_everyone()
+    trainer.accelerator.state.destroy_process_group()
     return 0
