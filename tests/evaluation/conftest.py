@@ -1,10 +1,15 @@
 # Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
-"""Synthetic songs: a sung line over a band that plays its chords, so that what follows what is known."""
+"""Synthetic songs: a sung line over a band that plays its chords, so that what follows what is known. And one evaluation
+of truth and noise on them, for all who look at what it leaves."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+from evaluating import evaluation, marks, write_pairs
+
+from hafm_hf.evaluation.protocol.clips import pair_songs
 
 
 RATE = 16_000
@@ -53,3 +58,15 @@ def songs() -> list[Song]:
         make_song(tonic, tempo, seed)
         for seed, (tonic, tempo) in enumerate([(0, 90), (7, 90), (2, 110), (5, 110), (0, 135), (7, 75)])
     ]
+
+
+@pytest.fixture(scope="session")
+def pairs(songs, tmp_path_factory):
+    return write_pairs(tmp_path_factory.mktemp("evaluated") / "pairs", songs[:3])
+
+
+@pytest.fixture(scope="session")
+def evaluated(pairs):
+    """The folder of an evaluation."""
+    evaluation(pairs.parent / "out").run(partial(pair_songs, pairs), marks())
+    return pairs.parent / "out"

@@ -3,7 +3,7 @@
 
 First an autoencoder learns without a quantizer; then k-means over its latents gives the codebooks, and all learn together.
 With the quantizer on from the first step a small codec keeps to a dozen codes (docs/LOG.md). The loss has no
-discriminator; `refine.py` adds one for the decoder alone, which leaves the codes as they are.
+discriminator.
 """
 
 import json
@@ -82,13 +82,16 @@ class CodecFit:
             del settings[name]
         with writing_to(self.output):
             keep_settings(self.output / "codec.json", settings, {})
+            report_file = self.output / "codec_report.json"
+            if report_file.exists():
+                return json.loads(report_file.read_text(encoding="utf-8"))
             training = _Training(self, train)
             training.run()
             training.codec.save_pretrained(self.output)
             EncodecFeatureExtractor(sampling_rate=self.config.sampling_rate).save_pretrained(self.output)
             report = {"audio_seconds": self.steps * self.batch_size * self.segment_frames / self.config.frame_rate}
             report |= evaluate(training.codec, test, self.test_segments)
-            write_json(self.output / "codec_report.json", report)
+            write_json(report_file, report)
             training.checkpoint.unlink(missing_ok=True)
         return report
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
 from torch.utils.data import Dataset
+
+from hafm_hf.modeling.audio_hafm import resample, to_mono
 
 
 QUIETEST_DB = -55.0
@@ -42,11 +43,14 @@ class RandomSegments(Dataset):
 
     def _read(self, path: Path, place: float) -> np.ndarray:
         """The segment that starts at `place` (0: as early, 1: as late as it can)."""
-        with soundfile.SoundFile(path) as file:
-            wanted = -(-self.num_samples * file.samplerate // self.sampling_rate)
-            file.seek(int(place * max(file.frames - wanted, 0)))
-            audio = file.read(wanted, dtype="float32", always_2d=True).mean(axis=1)
-            if file.samplerate != self.sampling_rate:
-                audio = soxr.resample(audio, file.samplerate, self.sampling_rate)
-        audio = audio[: self.num_samples]
+        try:
+            with soundfile.SoundFile(path) as file:
+                rate, wanted = file.samplerate, -(-self.num_samples * file.samplerate // self.sampling_rate)
+                file.seek(int(place * max(file.frames - wanted, 0)))
+                audio = to_mono(file.read(wanted, dtype="float32", always_2d=True).T)
+        except soundfile.SoundFileError as error:
+            raise ValueError(
+                f"{path} cannot be read ({error}); repair or remove it, and start again to go on."
+            ) from error
+        audio = resample(audio, rate, self.sampling_rate)[: self.num_samples]
         return np.pad(audio, (0, self.num_samples - len(audio)))

@@ -76,6 +76,12 @@ def test_stopped_and_started_again_it_gives_the_same_codec(files, tmp_path, monk
     assert all(torch.equal(tensor, stopped[name]) for name, tensor in state(tmp_path / "whole").items())
 
 
+def test_what_is_done_is_not_done_again(files, tmp_path, monkeypatch):
+    report = fit(tmp_path / "codec").run(*files)
+    monkeypatch.setattr(module._Training, "_take_step", None)
+    assert fit(tmp_path / "codec").run(*files) == report
+
+
 def test_other_settings_are_refused(files, tmp_path):
     fit(tmp_path / "codec").run(*files)
     with pytest.raises(ValueError, match="begun with learning_rate 0.0004, not 0.1"):

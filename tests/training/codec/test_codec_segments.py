@@ -50,3 +50,10 @@ def test_samples_stay_within_full_scale(tmp_path):
 def test_no_files_are_an_error():
     with pytest.raises(ValueError, match="no audio files"):
         RandomSegments([], 320, 24000)
+
+
+def test_a_broken_file_is_named(tmp_path):
+    path = tmp_path / "broken.flac"
+    path.write_bytes(b"no audio")
+    with pytest.raises(ValueError, match=r"broken\.flac cannot be read"):
+        RandomSegments([path], 320, 24000)[0]
