@@ -2,8 +2,9 @@
 """The built-in band: songs with a sung voice, an accompaniment and known truth, rendered from a seed.
 
 It makes data where none can be downloaded, and needs the extra `[band]`, tinysoundfont (installed with `--no-deps`), the
-program espeak-ng and a General MIDI soundfont; `check_requirements` says what is missing. From score to sound: `composition` says what is sung and played,
-`arrangement` and `performance` how, `instruments`, `voice` and `rooms` make it sound, `render` writes songs.
+program espeak-ng and a General MIDI soundfont; `check_requirements` says what is missing. From score to sound:
+`composition` says what is sung and played, `arrangement` and `performance` how, `instruments`, `voice` and `rooms` make it
+sound, `render` writes songs.
 """
 
 from .arrangement import arrange
