@@ -43,9 +43,9 @@ class HafmStageConfig(PreTrainedConfig):
     relative_attention_max_distance (`int`, *optional*):
         Distance from which on all share the last bucket. By default the length of the trained sequence, conditioning
         and prediction together.
-    time_embedding_size (`int`, defaults to 0):
-        Number of sinusoids of a token's time in the window that are embedded with it, the same for conditioning and
-        prediction, so that what sounds together is easy to find. The paper has none and leaves that to be learnt.
+    conditioning_time_bias (`bool`, defaults to `False`):
+        Whether conditioning keys get a position bias of their own, by how far in time they are from the query. In the
+        paper all keys share one by the distance in the sequence, which does not tell what sounds together.
     attention_dropout (`float`, defaults to 0.0):
         Dropout on the attention weights. The paper uses none.
     conditioning_dropout (`float`, defaults to 0.1):
@@ -75,7 +75,7 @@ class HafmStageConfig(PreTrainedConfig):
     rms_norm_eps: float = 1e-6
     relative_attention_num_buckets: int = 32
     relative_attention_max_distance: int | None = None
-    time_embedding_size: int = 0
+    conditioning_time_bias: bool = False
     attention_dropout: float | int = 0.0
     conditioning_dropout: float | int = 0.1
     conditioning_dropout_mode: str = "zeros"
@@ -122,10 +122,6 @@ class HafmStageConfig(PreTrainedConfig):
             raise ValueError(
                 f"`relative_attention_max_distance` is {self.relative_attention_max_distance}; it must exceed the "
                 f"{self.relative_attention_num_buckets // 2} distances that have a bucket each."
-            )
-        if self.time_embedding_size < 0 or self.time_embedding_size % 2:
-            raise ValueError(
-                f"`time_embedding_size` is {self.time_embedding_size}; it must be even, as sines and cosines come in pairs."
             )
         if self.conditioning_dropout_mode not in ("zeros", "mask_token"):
             raise ValueError(

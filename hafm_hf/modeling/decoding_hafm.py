@@ -31,6 +31,22 @@ class PackedLayer(NamedTuple):
     query_gain: torch.Tensor
 
 
+class Prefix(NamedTuple):
+    """
+    The conditioning of a window, all padding at the front of a row.
+
+    embeddings (`torch.Tensor` of shape `(batch_size, length, hidden_size)`):
+        Of the first rows; the last of them stands for all the rows after it as well.
+    sources, frames (`torch.LongTensor` of shape `(rows or 1, length)`): which source, and which of its frames.
+    mask (`torch.BoolTensor` of shape `(rows, length)`, *optional*): `False` for padding.
+    """
+
+    embeddings: torch.Tensor
+    sources: torch.LongTensor
+    frames: torch.LongTensor
+    mask: torch.BoolTensor | None
+
+
 class StageDecoder:
     """
     A stage that reads from left to right, with its weights and caches for one window.
@@ -45,6 +61,7 @@ class StageDecoder:
 
     def __init__(self, stage, rows: int, positions: int, precision: str):
         config, device = stage.config, stage.device
+        self.config = config
         if precision == "int8" and rows > INT8_ROWS:
             precision = "bfloat16"
         self.dtype = torch.float32 if precision == "float32" else torch.bfloat16
@@ -52,8 +69,8 @@ class StageDecoder:
         self.heads = [pack(head, "float32", rows, stage.decoder.norm) for head in stage.lm_heads]
         self.activation = stage.decoder.layers[0].mlp.act_fn
         self.token_tables = token_tables(stage)
-        self.times = times(stage, positions)
         self.reversed_bias = reversed_bias(stage, positions)
+        self.conditioning_bias = ConditioningBias(stage, positions) if config.conditioning_time_bias else None
         epsilon = torch.tensor(config.rms_norm_eps, device=device)
         self.epsilon, self.head_epsilon = (epsilon * config.hidden_size).sqrt(), (epsilon * config.head_dim).sqrt()
 
@@ -68,27 +85,30 @@ class StageDecoder:
         self.query = torch.empty(rows, heads, size, dtype=self.dtype, device=device)
         self.attended = torch.empty(rows * heads, 1, size, dtype=self.dtype, device=device)
 
-    def read(self, embeddings: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """
-        Reads several positions at once.
+    def read_conditioning(self, prefix: Prefix) -> None:
+        """Reads the conditioning, which comes before everything else."""
+        if prefix.mask is not None:
+            self.padding = torch.zeros(len(prefix.mask), 1, self.positions, device=prefix.mask.device)
+            self.padding[:, 0, : prefix.mask.shape[1]].masked_fill_(~prefix.mask, torch.finfo(torch.float32).min)
+        if self.conditioning_bias is not None:
+            self.conditioning_bias.set_keys(prefix)
+        self._read(prefix.embeddings, prefix.frames)
 
-        Args:
-            embeddings (`torch.Tensor` of shape `(batch_size, length, hidden_size)`):
-                Of the first rows; the last of them stands for all the rows after it as well.
-            mask (`torch.BoolTensor` of shape `(rows, length)`, *optional*):
-                False for padding, which comes before everything else in a row.
+    def read_tokens(self, input_ids: torch.LongTensor) -> torch.Tensor:
+        """Reads streams `(rows, length)`, BOS first; returns the logits `(rows, vocab_size)` of the tokens after them."""
+        indices = torch.arange(input_ids.shape[1], device=input_ids.device)
+        embeddings = self.token_tables[indices % len(self.heads), input_ids]
+        states = self._read(embeddings, self._frame_of(indices)[None])
+        return self.logits(states, input_ids.shape[1] - 1)
 
-        Returns:
-            `torch.Tensor` of shape `(batch_size, hidden_size)`, the last position's.
-        """
+    def _read(self, embeddings: torch.Tensor, frames: torch.LongTensor) -> torch.Tensor:
         batch_size, length, _ = embeddings.shape
         start, end = self.filled, self.filled + length
-        if mask is not None:
-            self.padding = torch.zeros(len(mask), 1, self.positions, device=mask.device)
-            self.padding[:, 0, :length].masked_fill_(~mask, torch.finfo(torch.float32).min)
         together = max(PREFILL_POSITIONS // length, 1)
         last = [
-            self._read_rows(slice(first, min(first + together, batch_size)), embeddings[first : first + together])
+            self._read_rows(
+                slice(first, min(first + together, batch_size)), embeddings[first : first + together], frames
+            )
             for first in range(0, batch_size, together)
         ]
         self.keys[:, batch_size:, ..., start:end] = self.keys[:, batch_size - 1, None, ..., start:end]
@@ -96,13 +116,15 @@ class StageDecoder:
         self.filled = end
         return torch.cat(last)
 
-    def _read_rows(self, rows: slice, embeddings: torch.Tensor) -> torch.Tensor:
+    def _read_rows(self, rows: slice, embeddings: torch.Tensor, frames: torch.LongTensor) -> torch.Tensor:
         batch_size, length, _ = embeddings.shape
         start, end = self.filled, self.filled + length
         positions = torch.arange(end, device=embeddings.device)
         distance = positions[start:, None] - positions
-        bias = self.reversed_bias[:, self.positions - 1 - distance.clamp(min=0)]
-        bias = bias.masked_fill(distance < 0, torch.finfo(torch.float32).min)[None]
+        bias = self.reversed_bias[:, self.positions - 1 - distance.clamp(min=0)][None]
+        if self.conditioning_bias is not None:
+            bias = self.conditioning_bias.put_before(bias, frames, rows)
+        bias = bias.masked_fill(distance < 0, torch.finfo(torch.float32).min)
         if self.padding is not None:
             bias = bias + self.padding[rows, None, :, :end]
 
@@ -136,15 +158,11 @@ class StageDecoder:
             `torch.FloatTensor` of shape `(rows, vocab_size)`, the logits of the next token.
         """
         end = self.filled + 1
-        bias = self.reversed_bias[:, self.positions - end :]
-        bias = (bias if self.padding is None else bias + self.padding[..., :end]).expand(len(input_ids), -1, -1)
-        bias = bias.reshape(-1, 1, end)
+        bias = self._step_bias(index, end).expand(len(input_ids), -1, -1).reshape(-1, 1, end)
         projected, query = self.projected.flatten(1), self.query.view_as(self.attended)
         queries_and_keys, (raw_query, key, value) = self.projected[:, :2], self.projected.unbind(1)
 
         states = self.token_tables[index % len(self.heads)].index_select(0, input_ids)
-        if self.times is not None:
-            states += self.times[index // len(self.heads)]
         for layer, keys, values in zip(self.layers, self.keys, self.values, strict=True):
             projected.copy_(layer.qkv(self._normalized(states)))
             torch.linalg.vector_norm(queries_and_keys, dim=-1, keepdim=True, out=self.head_lengths)
@@ -164,11 +182,16 @@ class StageDecoder:
         """Logits `(rows, vocab_size)` of the token after the one at `index`."""
         return self.heads[index % len(self.heads)](states / lengths(states, self.epsilon))
 
-    def embed_tokens(self, input_ids: torch.LongTensor) -> torch.Tensor:
-        """Embeddings `(batch_size, length, hidden_size)` of streams `(batch_size, length)`, BOS first."""
-        indices = torch.arange(input_ids.shape[1], device=input_ids.device)
-        embeddings = self.token_tables[indices % len(self.heads), input_ids]
-        return embeddings if self.times is None else embeddings + self.times[indices // len(self.heads)]
+    def _frame_of(self, index):
+        """The frame of the conditioning that sounds with the token at `index`."""
+        return index // len(self.heads) * self.config.conditioning_frame_rate // self.config.frame_rate
+
+    def _step_bias(self, index: int, end: int) -> torch.Tensor:
+        """The bias `(rows or 1, num_heads, end)` of all keys for the token at `index`."""
+        bias = self.reversed_bias[None, :, self.positions - end :]
+        if self.conditioning_bias is not None:
+            bias = self.conditioning_bias.put_before_step(bias, self._frame_of(index))
+        return bias if self.padding is None else bias + self.padding[..., :end]
 
     def _normalized(self, states: torch.Tensor) -> torch.Tensor:
         return (states / lengths(states, self.epsilon)).to(self.dtype)
@@ -213,19 +236,42 @@ def token_tables(stage) -> torch.Tensor:
     return embeddings.tokens.weight.float().unflatten(0, (len(codebook), -1)).roll(1, 0) + codebook[:, None] + segment
 
 
-def times(stage, positions: int) -> torch.Tensor | None:
-    """Embeddings `(frames, hidden_size)` of the time of each frame, where the stage has any."""
-    if stage.embeddings.time is None:
-        return None
-    frames = torch.arange(-(-positions // stage.config.num_codebooks), device=stage.device)
-    return stage.embeddings.time(frames[None], stage.config.frame_rate)[0].float()
-
-
 def reversed_bias(stage, positions: int) -> torch.Tensor:
     """The bias `(num_heads, positions)` of keys at distance `positions - 1` to 0: the end of it is that of any query."""
     bias = stage.decoder.relative_position_bias
     distances = torch.arange(positions - 1, -1, -1, device=stage.device)
     return bias.relative_attention_bias.weight[bias.bucket(distances)].float().T.contiguous()
+
+
+class ConditioningBias:
+    """The bias of conditioning keys by their distance in time, for the queries of one window."""
+
+    def __init__(self, stage, positions: int):
+        bias, num_sources = stage.decoder.conditioning_bias, len(stage.config.conditioning_sources)
+        # No two frames of a window are further apart than it has positions.
+        distances = torch.arange(-positions, positions + 1, device=stage.device)
+        buckets = bias.bucket(distances, torch.arange(num_sources, device=stage.device)[:, None])
+        self.by_distance = bias.relative_attention_bias.weight[buckets.flatten()].float()
+        self.positions, self.frame = positions, None
+
+    def set_keys(self, prefix: Prefix) -> None:
+        # Where in the table the bias of each key lies for a query at frame 0; that of frame `n` lies `n` further.
+        self.places = prefix.sources * (2 * self.positions + 1) + self.positions - prefix.frames
+
+    def put_before(self, bias: torch.Tensor, frames: torch.LongTensor, rows: slice) -> torch.Tensor:
+        """In `bias` of shape `(1, num_heads, queries, keys)`, that of the conditioning for queries at `frames`."""
+        places = self.places if len(self.places) == 1 else self.places[rows]
+        frames = frames if len(frames) == 1 else frames[rows]
+        own = self.by_distance[places[:, None, :] + frames[:, :, None]].permute(0, 3, 1, 2)
+        rest = bias[..., places.shape[1] :]
+        return torch.cat([own, rest.expand(len(own), -1, -1, -1)], dim=-1)
+
+    def put_before_step(self, bias: torch.Tensor, frame: int) -> torch.Tensor:
+        """In `bias` of shape `(1, num_heads, keys)`, that of the conditioning for a query at `frame`."""
+        if frame != self.frame:  # several tokens share one
+            self.frame, self.own = frame, self.by_distance[self.places + frame].mT
+        rest = bias[..., self.places.shape[1] :]
+        return torch.cat([self.own, rest.expand(len(self.own), -1, -1)], dim=-1)
 
 
 class Sampler:
@@ -290,10 +336,10 @@ def decode(
     guided = sampler.guidance_scale is not None
     copies = 2 if guided else 1
     with torch.inference_mode():
-        prefix, mask = embed_conditioning(stage, conditioning, conditioning_mask, guided)
-        decoder = StageDecoder(stage, copies * batch_size, prefix.shape[1] + max_length - 1, precision)
-        decoder.read(prefix, mask)
-        logits = decoder.logits(decoder.read(decoder.embed_tokens(input_ids).repeat(copies, 1, 1)), length - 1)
+        prefix = embed_conditioning(stage, conditioning, conditioning_mask, guided)
+        decoder = StageDecoder(stage, copies * batch_size, prefix.embeddings.shape[1] + max_length - 1, precision)
+        decoder.read_conditioning(prefix)
+        logits = decoder.read_tokens(input_ids.repeat(copies, 1))
         for index in range(length, max_length):
             next_ids = sampler(logits, index - 1)
             tokens[:, index] = next_ids
@@ -306,12 +352,8 @@ def decode(
     return tokens
 
 
-def embed_conditioning(stage, conditioning, mask, guided: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """
-    Embeddings of all rows, unconditional ones last, and their mask, with all padding at the front of a row.
-
-    Without padding, one unconditional row stands for all of them.
-    """
+def embed_conditioning(stage, conditioning, mask, guided: bool) -> Prefix:
+    """The conditioning of all rows, unconditional ones last. Without padding, one of those stands for all of them."""
     embed, device = stage.embeddings.embed_conditioning, stage.device
     conditioning = {source: ids.to(device) for source, ids in conditioning.items()}
     padded = mask is not None and not mask.all()
@@ -320,11 +362,17 @@ def embed_conditioning(stage, conditioning, mask, guided: bool) -> tuple[torch.T
         dropped = conditioning if padded else {source: ids[:1] for source, ids in conditioning.items()}
         every = torch.ones(len(dropped[stage.config.conditioning_sources[0]]), dtype=torch.bool, device=device)
         embeddings = torch.cat([embeddings, embed(dropped, every)])
+    slots = torch.arange(embeddings.shape[1], device=device)[None]
+    source_length = slots.shape[1] // len(conditioning)
     if not padded:
-        return embeddings, None
+        return Prefix(embeddings, slots // source_length, slots % source_length, None)
     mask = mask.to(device).bool().repeat(2 if guided else 1, len(conditioning))
     order = mask.long().argsort(dim=1, stable=True)
-    return embeddings.take_along_dim(order[..., None], dim=1), mask.gather(1, order)
+    real_frames = (mask[:, :source_length].cumsum(1) - 1).clamp(min=0)
+    frames = real_frames.gather(1, order % source_length)
+    return Prefix(
+        embeddings.take_along_dim(order[..., None], dim=1), order // source_length, frames, mask.gather(1, order)
+    )
 
 
 __all__ = ["Sampler", "StageDecoder", "decode"]

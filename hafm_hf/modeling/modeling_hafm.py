@@ -4,6 +4,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -71,6 +72,14 @@ class HafmRMSNorm(nn.Module):
         return f"{tuple(self.weight.shape)}, eps={self.variance_epsilon}"
 
 
+def t5_bucket(distance: torch.LongTensor, num_buckets: int, max_distance: int) -> torch.LongTensor:
+    """Bucket of each distance (0 and up): exact in the first half, logarithmic up to `max_distance` in the second."""
+    exact = num_buckets // 2
+    scale = (num_buckets - exact) / math.log(max_distance / exact)
+    logarithmic = exact + (torch.log(distance.clamp(min=exact).float() / exact) * scale).long()
+    return torch.where(distance < exact, distance, logarithmic.clamp(max=num_buckets - 1))
+
+
 class HafmRelativePositionBias(nn.Module):
     """Causal T5 relative position bias, one table shared by all layers (paper, section 3.4)."""
 
@@ -81,11 +90,8 @@ class HafmRelativePositionBias(nn.Module):
         self.relative_attention_bias = nn.Embedding(self.num_buckets, config.num_attention_heads)
 
     def bucket(self, distance: torch.LongTensor) -> torch.LongTensor:
-        """Bucket of each distance (0 and up): exact in the first half, logarithmic up to `max_distance` in the second."""
-        exact = self.num_buckets // 2
-        scale = (self.num_buckets - exact) / math.log(self.max_distance / exact)
-        logarithmic = exact + (torch.log(distance.clamp(min=exact).float() / exact) * scale).long()
-        return torch.where(distance < exact, distance, logarithmic.clamp(max=self.num_buckets - 1))
+        """Bucket of each distance, 0 and up."""
+        return t5_bucket(distance, self.num_buckets, self.max_distance)
 
     def forward(self, query_positions: torch.LongTensor, key_positions: torch.LongTensor) -> torch.Tensor:
         """
@@ -100,6 +106,43 @@ class HafmRelativePositionBias(nn.Module):
         distances = torch.arange(key_positions.shape[1], device=distance.device)
         bias_by_distance = self.relative_attention_bias(self.bucket(distances))
         return bias_by_distance[distance].permute(0, 3, 1, 2)
+
+
+class Timeline(NamedTuple):
+    """
+    Where a sequence is in time, in frames of the conditioning.
+
+    query_frames (`torch.LongTensor` of shape `(batch_size or 1, query_length)`)
+    key_frames (`torch.LongTensor` of shape `(batch_size or 1, key_length)`): of the conditioning; any number for tokens.
+    key_sources (`torch.LongTensor` of shape `(1, key_length)`): index of the conditioning source, -1 for tokens.
+    """
+
+    query_frames: torch.LongTensor
+    key_frames: torch.LongTensor
+    key_sources: torch.LongTensor
+
+
+class HafmConditioningBias(nn.Module):
+    """T5 bias in both directions of conditioning keys, by how far in time they are from the query; a table a source."""
+
+    def __init__(self, config: HafmStageConfig):
+        super().__init__()
+        self.num_buckets = config.relative_attention_num_buckets
+        self.max_distance = config.relative_attention_max_distance
+        num_sources = len(config.conditioning_sources)
+        self.relative_attention_bias = nn.Embedding(num_sources * self.num_buckets, config.num_attention_heads)
+
+    def bucket(self, distance: torch.LongTensor, source: torch.LongTensor) -> torch.LongTensor:
+        """Bucket of keys so many frames before (positive) or after (negative) their query."""
+        half = self.num_buckets // 2
+        buckets = t5_bucket(distance.abs(), half, self.max_distance) + half * (distance < 0)
+        return buckets + source * self.num_buckets
+
+    def forward(self, timeline: Timeline) -> torch.Tensor:
+        """The bias `(batch_size or 1, num_heads, query_length, key_length)`; that of keys which are tokens means nothing."""
+        distance = timeline.query_frames[:, :, None] - timeline.key_frames[:, None, :]
+        buckets = self.bucket(distance, timeline.key_sources.clamp(min=0)[:, None, :])
+        return self.relative_attention_bias(buckets).permute(0, 3, 1, 2)
 
 
 def eager_attention_forward(
@@ -225,6 +268,7 @@ class HafmDecoder(HafmPreTrainedModel):
     def __init__(self, config: HafmStageConfig):
         super().__init__(config)
         self.relative_position_bias = HafmRelativePositionBias(config)
+        self.conditioning_bias = HafmConditioningBias(config) if config.conditioning_time_bias else None
         self.layers = nn.ModuleList([HafmDecoderLayer(config, idx) for idx in range(config.num_hidden_layers)])
         self.norm = HafmRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.gradient_checkpointing = False
@@ -238,6 +282,7 @@ class HafmDecoder(HafmPreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
         use_cache: bool | None = None,
+        timeline: Timeline | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPast:
         r"""
@@ -245,11 +290,13 @@ class HafmDecoder(HafmPreTrainedModel):
             Embeddings of the conditioning and the tokens.
         attention_mask (`torch.Tensor` of shape `(batch_size, key_length)`, *optional*):
             1 where a key, cached ones included, is real and 0 where it is padding.
+        timeline (`Timeline`, *optional*):
+            Where the sequence is in time; needed with `config.conditioning_time_bias`.
         """
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
 
-        attention_mask, bias = self._mask_and_bias(inputs_embeds, attention_mask, past_key_values)
+        attention_mask, bias = self._mask_and_bias(inputs_embeds, attention_mask, past_key_values, timeline)
         hidden_states = inputs_embeds
         for layer in self.layers:
             hidden_states = layer(hidden_states, attention_mask, past_key_values=past_key_values, **bias, **kwargs)
@@ -258,7 +305,7 @@ class HafmDecoder(HafmPreTrainedModel):
             last_hidden_state=self.norm(hidden_states), past_key_values=past_key_values if use_cache else None
         )
 
-    def _mask_and_bias(self, inputs_embeds, attention_mask, past_key_values):
+    def _mask_and_bias(self, inputs_embeds, attention_mask, past_key_values, timeline):
         """The position bias and the causal and padding masks, combined once for all layers where the kernel allows it."""
         query_length, device = inputs_embeds.shape[1], inputs_embeds.device
         query_slots, key_length = torch.arange(query_length, device=device), query_length
@@ -273,7 +320,11 @@ class HafmDecoder(HafmPreTrainedModel):
         else:
             key_positions = attention_mask.bool().cumsum(-1) - 1
             query_positions = key_positions.index_select(1, query_slots)
-        bias = self.relative_position_bias(query_positions, key_positions).to(inputs_embeds.dtype)
+        bias = self.relative_position_bias(query_positions, key_positions)
+        if self.conditioning_bias is not None:
+            is_token = (timeline.key_sources < 0)[:, None, None, :]
+            bias = torch.where(is_token, bias, self.conditioning_bias(timeline))
+        bias = bias.to(inputs_embeds.dtype)
 
         if self.config._attn_implementation == "flex_attention":
             block_mask = create_causal_mask(self.config, inputs_embeds, attention_mask, past_key_values)
@@ -282,25 +333,6 @@ class HafmDecoder(HafmPreTrainedModel):
         if attention_mask is not None:
             allowed = allowed & attention_mask.bool()[:, None, None, :]
         return torch.where(allowed, bias, MASKED), {}
-
-
-class HafmTimeEmbedding(nn.Module):
-    """Times to embeddings: a linear map of sinusoids whose periods go from the common frame grid to twice the window."""
-
-    def __init__(self, config: HafmStageConfig):
-        super().__init__()
-        self.config = config
-        self.projection = nn.Linear(config.time_embedding_size, config.hidden_size, bias=False)
-
-    def forward(self, frames: torch.LongTensor, frame_rate: int) -> torch.Tensor:
-        """Frames `(batch_size or 1, length)` at `frame_rate` a second to `(batch_size or 1, length, hidden_size)`."""
-        pairs, config = self.config.time_embedding_size // 2, self.config
-        shortest = 1 / math.gcd(config.frame_rate, config.conditioning_frame_rate)
-        octaves = math.log2(2 * config.window_seconds / shortest)
-        periods = shortest * 2 ** torch.linspace(0, octaves, pairs, device=frames.device)
-        angles = 2 * math.pi * frames[..., None] / frame_rate / periods
-        sinusoids = torch.cat([angles.sin(), angles.cos()], dim=-1) / math.sqrt(pairs)
-        return self.projection(sinusoids.to(self.projection.weight.dtype))
 
 
 class HafmEmbeddings(nn.Module):
@@ -321,7 +353,6 @@ class HafmEmbeddings(nn.Module):
         self.tokens = nn.Embedding(config.num_codebooks * (config.vocab_size + 1), config.hidden_size)
         self.codebook = nn.Embedding(config.num_codebooks, config.hidden_size)
         self.segment = nn.Embedding(len(config.conditioning_sources) + 1, config.hidden_size)
-        self.time = HafmTimeEmbedding(config) if config.time_embedding_size else None
 
     def embed_tokens(self, input_ids: torch.LongTensor, position_ids: torch.LongTensor) -> torch.Tensor:
         """
@@ -332,14 +363,11 @@ class HafmEmbeddings(nn.Module):
         num_codebooks = self.config.num_codebooks
         tables = (position_ids - 1) % num_codebooks * (self.config.vocab_size + 1)
         segment = self.segment.weight.shape[0] - 1
-        embeds = (
+        return (
             self.tokens(input_ids + tables)
             + self.codebook(position_ids % num_codebooks)
             + self.segment(torch.full_like(position_ids, segment))
         )
-        if self.time is not None:
-            embeds = embeds + self.time(position_ids // num_codebooks, self.config.frame_rate)
-        return embeds
 
     def embed_conditioning(
         self, conditioning: dict[str, torch.LongTensor], drop_conditioning: torch.BoolTensor | None
@@ -349,11 +377,7 @@ class HafmEmbeddings(nn.Module):
         for segment, (source, table) in enumerate(self.conditioning.items()):
             embeds = self._embed_source(table, conditioning[source], drop_conditioning)
             segment_ids = torch.full(embeds.shape[:2], segment, dtype=torch.long, device=embeds.device)
-            embeds = embeds + self.segment(segment_ids)
-            if self.time is not None:
-                frames = torch.arange(embeds.shape[1], device=embeds.device)[None]
-                embeds = embeds + self.time(frames, self.config.conditioning_frame_rate)
-            embedded.append(embeds)
+            embedded.append(embeds + self.segment(segment_ids))
         return torch.cat(embedded, dim=1)
 
     def _embed_source(self, table, ids, drop_conditioning):
@@ -469,6 +493,10 @@ class HafmStageModel(HafmPreTrainedModel):
             prefix_length = prefix.shape[1]
             inputs_embeds = torch.cat([prefix, inputs_embeds], dim=1)
 
+        if self.config.conditioning_time_bias:
+            kwargs["timeline"] = self._timeline(
+                prefix_length, token_positions, conditioning_mask, attention_mask, past_key_values
+            )
         outputs = self.decoder(
             inputs_embeds,
             attention_mask=self._key_mask(inputs_embeds, conditioning_mask, attention_mask, past_key_values),
@@ -530,6 +558,36 @@ class HafmStageModel(HafmPreTrainedModel):
         if attention_mask is None:
             attention_mask = conditioning_mask.new_ones(batch_size, key_length - conditioning_mask.shape[1])
         return torch.cat([conditioning_mask.to(attention_mask.dtype), attention_mask], dim=1)
+
+    def _timeline(
+        self, prefix_length: int, token_positions, conditioning_mask, attention_mask, past_key_values
+    ) -> Timeline:
+        """Frames of the conditioning (`prefix_length` positions are given now, or it is in the cache) and of the tokens."""
+        num_sources, past_length = len(self.config.conditioning_sources), 0
+        key_length = query_length = prefix_length + token_positions.shape[1]
+        if past_key_values is not None:
+            past_length = past_key_values.get_seq_length()
+            key_length = past_key_values.get_mask_sizes(query_length, 0)[0]
+        if not prefix_length and conditioning_mask is not None:
+            source_length = conditioning_mask.shape[1]
+        elif not prefix_length and attention_mask is not None:
+            source_length = (key_length - attention_mask.shape[1]) // num_sources
+        else:
+            source_length = (prefix_length or past_length - token_positions[:1, :1]) // num_sources
+
+        slots = torch.arange(key_length, device=token_positions.device)[None]
+        key_sources = torch.where(slots < num_sources * source_length, slots // source_length, -1)
+        key_frames = slots % source_length
+        if conditioning_mask is not None:
+            frames = conditioning_mask.bool().cumsum(-1) - 1  # of real conditioning, as positions are
+            key_frames = frames.gather(1, key_frames.expand(len(frames), -1))
+        token_frames = token_positions // self.config.num_codebooks * self.config.conditioning_frame_rate
+        token_frames = token_frames // self.config.frame_rate
+        rows = max(len(key_frames), len(token_frames))
+        query_frames = torch.cat(
+            [key_frames[:, :prefix_length].expand(rows, -1), token_frames.expand(rows, -1)], dim=1
+        )
+        return Timeline(query_frames, key_frames, key_sources)
 
     def _logits(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """Logits of a whole stream from BOS on: position `t` is routed to head `t % num_codebooks`."""

@@ -17,6 +17,11 @@ class HafmTrainingArguments(TrainingArguments):
     fp16 (`bool`, *optional*):
         Mixed precision with gradient scaling. By default on a GPU, as in the paper, unless `bf16` or the launcher's
         `mixed_precision` chooses otherwise.
+    muon_learning_rate (`float`, *optional*):
+        Train the matrices of the layers with Muon at this peak rate, and all else with AdamW as before. The paper has
+        AdamW alone.
+    history_corruption (`float`, defaults to 0):
+        Probability that a clip is trained with a partly wrong past, see `HafmCollator`. The paper has none.
     """
 
     learning_rate: float = 3e-4
@@ -26,6 +31,8 @@ class HafmTrainingArguments(TrainingArguments):
     lr_scheduler_type: str = "cosine_with_min_lr"
     lr_scheduler_kwargs: dict | str | None = field(default_factory=lambda: {"min_lr": 1e-6})
     fp16: bool | None = None
+    muon_learning_rate: float | None = None
+    history_corruption: float = 0.0
     disable_tqdm: bool | None = False
     # Every weight gets a gradient in every step.
     ddp_find_unused_parameters: bool | None = False

@@ -19,6 +19,8 @@ from ..modeling.generation_hafm import interleave_codes
 
 
 IGNORED = -100
+# How much of a history goes wrong at a time: about a beat, so that neither what was just heard nor what it became helps.
+CORRUPTED_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -86,20 +88,30 @@ class HafmCollator:
         seed (`int`, defaults to 0): of crops and conditioning dropout.
         training (`bool`, defaults to `True`): `False` keeps the conditioning, and is for crops that never change.
         grid_seconds (`float`, defaults to 0.04): 2 semantic and 3 acoustic frames, the step that 50 and 75 Hz share.
+        history_corruption (`float`, defaults to 0): probability that a clip is trained with a partly wrong past: up to
+            all of the tokens it reads are another clip's, half a second at a time. What comes next then has to be found
+            in the conditioning. The paper has none.
 
     Returns a dict with
         the conditioning sources (`torch.LongTensor` of shape `(batch[, codebooks], frames)`),
         `labels` (`torch.LongTensor` of shape `(batch, codebooks * frames)`): interleaved, -100 behind shorter clips,
         `conditioning_mask` (`torch.LongTensor` of shape `(batch, frames)`): only where clips differ in length, because
         a mask costs the attention a bias of its own for each row,
-        `drop_conditioning` (`torch.BoolTensor` of shape `(batch,)`): only in training, with `conditioning_dropout`.
+        `drop_conditioning` (`torch.BoolTensor` of shape `(batch,)`): only in training, with `conditioning_dropout`,
+        `input_ids` (`torch.LongTensor` of shape `(batch, codebooks * frames)`): only in training, with
+        `history_corruption`; they depend on the batch as well.
 
     Raises:
         ValueError: if a clip is shorter than `grid_seconds`, its streams differ in length, or its tokens do not fit.
     """
 
     def __init__(
-        self, config: HafmStageConfig, seed: int = 0, training: bool = True, grid_seconds: float = 0.04
+        self,
+        config: HafmStageConfig,
+        seed: int = 0,
+        training: bool = True,
+        grid_seconds: float = 0.04,
+        history_corruption: float = 0.0,
     ) -> None:
         self.config = config
         self.seed = seed
@@ -107,6 +119,7 @@ class HafmCollator:
         self.streams = stage_streams(config)
         self.steps = {name: round(grid_seconds * stream.frame_rate) for name, stream in self.streams.items()}
         self.grid_seconds = grid_seconds
+        self.history_corruption = history_corruption
         # In shared memory, so that workers that outlive an epoch hear of the next one.
         self._epoch = torch.zeros((), dtype=torch.long).share_memory_()
 
@@ -141,7 +154,22 @@ class HafmCollator:
         if self.training and self.config.conditioning_dropout > 0:
             chances = torch.tensor([generator.random() for generator in generators])
             batch["drop_conditioning"] = chances < self.config.conditioning_dropout
+        if self.training and self.history_corruption > 0:
+            batch["input_ids"] = self._corrupted_history(batch["labels"], generators)
         return batch
+
+    def _corrupted_history(self, labels: torch.LongTensor, generators: list[np.random.Generator]) -> torch.LongTensor:
+        """Teacher-forcing inputs of `labels`, BOS first, with spans of the row before in the batch."""
+        config = self.config
+        span = round(CORRUPTED_SECONDS * config.frame_rate) * config.num_codebooks
+        spans = -(-labels.shape[1] // span)
+        wrong = np.zeros((len(labels), spans), dtype=bool)
+        for row, generator in zip(wrong, generators, strict=True):
+            if generator.random() < self.history_corruption:
+                row[:] = generator.random(spans) < generator.random()
+        wrong = torch.from_numpy(wrong).repeat_interleave(span, dim=1)[:, : labels.shape[1]]
+        history = torch.where(wrong, labels.roll(1, dims=0), labels).clamp(min=0)
+        return torch.nn.functional.pad(history[:, :-1], (1, 0), value=config.bos_token_id)
 
     def _crop(self, clip: Mapping[str, Any], generator: np.random.Generator) -> dict[str, torch.Tensor]:
         """Every stream of a clip, `(codebooks, frames)`, in the same span of time."""

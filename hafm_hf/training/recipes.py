@@ -33,6 +33,8 @@ class Recipe:
     lora (`dict`, *optional*): fields of `peft.LoraConfig`; trains an adapter instead of the stage.
     start_from_tokenizer (`bool`, defaults to `False`): begin with embeddings that lie as the tokens of `processor` sound, see
         `token_geometry.py`; the paper's begin at random.
+    start_local (`bool`, defaults to `False`): begin with attention that falls with distance, see `locality.py`; the paper's
+        begins alike for all.
     listen_steps (`int`, *optional*): log audio this often; needs `processor`.
     listen_clips (`int`, defaults to 4): how many clips to listen to.
     listen_with (`str`, *optional*): checkpoint whose other stages complete the trained one, see `ListenCallback`.
@@ -47,6 +49,7 @@ class Recipe:
     processor: str | None = None
     lora: dict[str, Any] | None = None
     start_from_tokenizer: bool = False
+    start_local: bool = False
     listen_steps: int | None = None
     listen_clips: int = 4
     listen_with: str | None = None

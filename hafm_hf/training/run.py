@@ -15,6 +15,7 @@ from . import TRAINABLE
 from .arguments import HafmTrainingArguments
 from .callbacks import ListenCallback
 from .dataset import load_clips, stage_clips
+from .locality import start_local
 from .recipes import Recipe, dump_recipe, lora_config
 from .sources import folder_or_hub_id
 from .token_geometry import start_from_tokenizer
@@ -42,12 +43,7 @@ def train(recipe: Recipe) -> HafmTrainer:
     eval_dataset = stage_clips(eval_clips, model.config, recipe.eval_data) if recipe.eval_data else None
 
     processor = HafmProcessor.from_pretrained(folder_or_hub_id(recipe.processor)) if recipe.processor else None
-    if recipe.start_from_tokenizer:
-        if processor is None or recipe.checkpoint is not None:
-            raise ValueError(
-                "`start_from_tokenizer` is for new stages and needs the `processor` that made their data."
-            )
-        start_from_tokenizer(model, processor.audio_tokenizer)
+    start(model, recipe, processor)
     trainer = HafmTrainer(model, args, processor, train_dataset=train_dataset, eval_dataset=eval_dataset)
     if recipe.listen_steps:
         band = HafmModel.from_pretrained(folder_or_hub_id(recipe.listen_with)) if recipe.listen_with else None
@@ -87,6 +83,19 @@ def make_model(recipe: Recipe):
     from peft import get_peft_model
 
     return get_peft_model(model, lora_config()(**recipe.lora))
+
+
+def start(model, recipe: Recipe, processor: HafmProcessor | None) -> None:
+    """What a new stage begins with where the recipe asks for more than random weights."""
+    for name in ("start_from_tokenizer", "start_local"):
+        if getattr(recipe, name) and recipe.checkpoint is not None:
+            raise ValueError(f"`{name}` is for new stages; leave it or `checkpoint` out.")
+    if recipe.start_from_tokenizer:
+        if processor is None:
+            raise ValueError("`start_from_tokenizer` needs the `processor` that made the data.")
+        start_from_tokenizer(model, processor.audio_tokenizer)
+    if recipe.start_local:
+        start_local(model)
 
 
 def find_checkpoint(recipe: Recipe, args: HafmTrainingArguments) -> str | None:

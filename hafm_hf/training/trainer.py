@@ -13,6 +13,7 @@ from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from .arguments import HafmTrainingArguments
 from .callbacks import EpochCallback
 from .collator import IGNORED, HafmCollator
+from .muon import MuonWithAdamW
 
 
 class HafmTrainer(Trainer):
@@ -50,7 +51,7 @@ class HafmTrainer(Trainer):
         super().__init__(
             model,
             args,
-            data_collator=HafmCollator(model.config, seed=args.seed),
+            data_collator=HafmCollator(model.config, seed=args.seed, history_corruption=args.history_corruption),
             compute_metrics=self._evaluation_metrics,
             preprocess_logits_for_metrics=token_scores,
             **kwargs,
@@ -69,6 +70,18 @@ class HafmTrainer(Trainer):
             return super().get_eval_dataloader(eval_dataset)
         finally:
             self.data_collator = collator
+
+    def create_optimizer(self, model=None):
+        if self.optimizer is None and self.args.muon_learning_rate is not None:
+            self.optimizer = MuonWithAdamW(
+                self.model if model is None else model,
+                muon_lr=self.args.muon_learning_rate,
+                lr=self.args.learning_rate,
+                betas=(self.args.adam_beta1, self.args.adam_beta2),
+                eps=self.args.adam_epsilon,
+                weight_decay=self.args.weight_decay,
+            )
+        return super().create_optimizer(model)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         outputs = model(**inputs)

@@ -7,6 +7,7 @@ A padded row is compared with the same row without its padding: padding must hav
 """
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -40,6 +41,8 @@ class ReferenceStage:
 
         hidden = np.array(sequence)
         bias = self.position_bias(len(hidden))
+        if config.conditioning_time_bias:
+            self.put_conditioning_bias(bias, prefix // len(config.conditioning_sources), len(tokens))
         for layer in range(config.num_hidden_layers):
             name = f"decoder.layers.{layer}"
             hidden = hidden + self.attention(self.norm(hidden, f"{name}.input_layernorm"), f"{name}.self_attn", bias)
@@ -100,9 +103,25 @@ class ReferenceStage:
                 bias[:, query, key] = table[self.bucket(query - key)]
         return bias
 
-    def bucket(self, distance: int) -> int:
-        """T5's causal buckets: one for each short distance, then as many again, evenly spaced in the logarithm."""
-        buckets, max_distance = self.config.relative_attention_num_buckets, self.config.relative_attention_max_distance
+    def put_conditioning_bias(self, bias: np.ndarray, frames: int, tokens: int) -> None:
+        """Replaces the bias of conditioning keys: how long before or after the query they sound decides, not how far away."""
+        config = self.config
+        table = self.weights["decoder.conditioning_bias.relative_attention_bias.weight"]
+        sources, buckets = len(config.conditioning_sources), config.relative_attention_num_buckets
+        times = [frame for _ in range(sources) for frame in range(frames)]
+        for t in range(tokens):
+            seconds = Fraction(t // config.num_codebooks, config.frame_rate)
+            times.append(math.floor(seconds * config.conditioning_frame_rate))
+        for query, time in enumerate(times):
+            for key in range(min(query + 1, sources * frames)):
+                distance = time - times[key]
+                row = key // frames * buckets + self.bucket(abs(distance), buckets // 2)
+                bias[:, query, key] = table[row + (buckets // 2 if distance < 0 else 0)]
+
+    def bucket(self, distance: int, buckets: int | None = None) -> int:
+        """T5's buckets: one for each short distance, then as many again, evenly spaced in the logarithm."""
+        max_distance = self.config.relative_attention_max_distance
+        buckets = buckets or self.config.relative_attention_num_buckets
         exact = buckets // 2
         if distance < exact:
             return distance

@@ -21,9 +21,10 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="module", params=["semantic", "coarse", "fine"])
+@pytest.fixture(scope="module", params=["semantic", "coarse", "fine", "coarse-time_bias"])
 def stage(request):
-    return make_stage(request.param)
+    name, _, time_bias = request.param.partition("-")
+    return make_stage(name, conditioning_time_bias=bool(time_bias))
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_the_tokens_are_those_of_transformers_loop(stage, decoded, settings, mak
         {"conditioning_dropout_mode": "mask_token"},
         {"hidden_act": "silu", "head_dim": 4, "num_attention_heads": 6, "intermediate_size": 37},
         {"vocab_size": 40, "rms_norm_eps": 0.1},
-        {"time_embedding_size": 6},
+        {"conditioning_time_bias": True, "num_attention_heads": 2, "relative_attention_num_buckets": 12},
     ],
 )
 def test_any_configuration(config):
@@ -105,8 +106,8 @@ def test_a_prefix_read_in_parts_is_the_same(stage, monkeypatch):
 
 def test_one_unconditional_row_serves_all(stage):
     conditioning = {source: make_inputs(stage)[source] for source in stage.config.conditioning_sources}
-    embeddings, mask = embed_conditioning(stage, conditioning, torch.ones(3, 6), guided=True)
-    assert len(embeddings) == 3 + 1 and mask is None
+    prefix = embed_conditioning(stage, conditioning, torch.ones(3, 6), guided=True)
+    assert len(prefix.embeddings) == 3 + 1 and prefix.mask is None
 
 
 def logits_of(stage, precision: str, rows: int = 3) -> torch.Tensor:
@@ -114,10 +115,10 @@ def logits_of(stage, precision: str, rows: int = 3) -> torch.Tensor:
     inputs = make_inputs(stage, rows=rows, tokens=2)
     conditioning = {source: inputs[source] for source in stage.config.conditioning_sources}
     with torch.inference_mode():
-        prefix, _ = embed_conditioning(stage, conditioning, None, guided=False)
-        decoder = StageDecoder(stage, rows, prefix.shape[1] + 2, precision)
-        decoder.read(prefix)
-        first = decoder.logits(decoder.read(decoder.embed_tokens(inputs["input_ids"][:, :1])), 0)
+        prefix = embed_conditioning(stage, conditioning, None, guided=False)
+        decoder = StageDecoder(stage, rows, prefix.embeddings.shape[1] + 2, precision)
+        decoder.read_conditioning(prefix)
+        first = decoder.read_tokens(inputs["input_ids"][:, :1])
         return torch.stack([first, decoder.step(inputs["input_ids"][:, 1], 1)], dim=1)
 
 

@@ -5,7 +5,6 @@ import copy
 
 import pytest
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from peft import LoraConfig
 from safetensors.torch import load_file
 from tiny_stages import MODELS, SHAPE, enlarge, make_inputs, make_stage
@@ -19,9 +18,10 @@ from hafm_hf.modeling.modeling_hafm import HafmModel
 PARAMETERS = {"semantic": 38_527_744, "coarse": 42_470_144, "fine": 44_055_808}
 
 
-@pytest.fixture(scope="module", params=list(MODELS))
+@pytest.fixture(scope="module", params=[*MODELS, "coarse-time_bias"])
 def stage(request):
-    return make_stage(request.param)
+    name, _, time_bias = request.param.partition("-")
+    return make_stage(name, conditioning_time_bias=bool(time_bias))
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,15 @@ def test_a_cached_step_gives_the_logits_of_the_whole(stage, implementation):
     masks = {name: inputs[name] for name in ("attention_mask", "conditioning_mask")}
     step = model(**rest, **masks, past_key_values=cache).logits
     torch.testing.assert_close(step, whole[:, 6:], rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_cached_step_needs_no_masks(stage):
+    inputs = make_inputs(stage, tokens=9)
+    whole = stage(**inputs).logits
+    cache = stage(**inputs | {"input_ids": inputs["input_ids"][:, :6]}, use_cache=True).past_key_values
+    rest = {"input_ids": inputs["input_ids"][:, 6:], "position_ids": torch.arange(6, 9)[None]}
+    torch.testing.assert_close(stage(**rest, past_key_values=cache).logits, whole[:, 6:], rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
@@ -248,16 +257,3 @@ def test_a_cache_without_positions_is_refused(stage):
     cache = stage(**inputs, use_cache=True).past_key_values
     with pytest.raises(ValueError, match="Pass `position_ids` with a cache"):
         stage(input_ids=inputs["input_ids"][:, -1:], past_key_values=cache)
-
-
-def test_what_sounds_together_has_the_same_time_embedding():
-    time = make_stage("coarse", time_embedding_size=8).embeddings.time
-    with torch.no_grad():
-        conditioning, prediction = time(torch.arange(7)[None], 50), time(torch.arange(10)[None], 75)
-    torch.testing.assert_close(conditioning[:, ::2], prediction[:, ::3])  # every 40 ms
-    assert torch.pdist(prediction[0]).min() > 0.1
-
-
-def test_an_odd_number_of_sinusoids_is_an_error():
-    with pytest.raises(StrictDataclassError, match="it must be even"):
-        MODELS["fine"][1](time_embedding_size=7)

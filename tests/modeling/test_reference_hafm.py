@@ -39,19 +39,21 @@ def assert_same(actual: torch.Tensor, expected: np.ndarray):
     np.testing.assert_allclose(actual.detach().numpy(), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("time_bias", [False, True])
 @pytest.mark.parametrize("attn_implementation", ["sdpa", "eager"])
 @pytest.mark.parametrize("name", STAGES)
-def test_logits(name, attn_implementation):
-    model = make_stage(name, attn_implementation=attn_implementation)
+def test_logits(name, attn_implementation, time_bias):
+    model = make_stage(name, attn_implementation=attn_implementation, conditioning_time_bias=time_bias)
     tokens, conditioning = make_inputs(model)
     reference = ReferenceStage(model)
     expected = [reference.logits(tokens[row].tolist(), reference_row(conditioning, row)) for row in range(3)]
     assert_same(model(input_ids=tokens, **conditioning).logits, np.array(expected))
 
 
+@pytest.mark.parametrize("time_bias", [False, True])
 @pytest.mark.parametrize("name", STAGES)
-def test_padding_of_the_conditioning_has_no_effect(name):
-    model = make_stage(name)
+def test_padding_of_the_conditioning_has_no_effect(name, time_bias):
+    model = make_stage(name, conditioning_time_bias=time_bias)
     tokens, conditioning = make_inputs(model)
     mask = torch.ones(3, FRAMES, dtype=torch.long)
     mask[0, 15:] = 0

@@ -30,7 +30,8 @@ def make_trainer(folder, stage: str = "coarse", clips=None, model=None, seed: in
 def train_or_go_on(folder) -> None:
     """Six epochs of four steps, a checkpoint after every third step."""
     torch.set_num_threads(1)
-    trainer = make_trainer(folder, max_steps=24, save_strategy="steps", save_steps=3)
+    options = {"muon_learning_rate": 0.02, "history_corruption": 0.5}
+    trainer = make_trainer(folder, max_steps=24, save_strategy="steps", save_steps=3, **options)
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
     trainer.save_model()
     trainer.save_state()

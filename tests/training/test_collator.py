@@ -153,3 +153,34 @@ def test_rows_may_be_lists_or_arrays():
     clips = make_clips(3, 2.0)
     lists, arrays = [HafmCollator(config)(list(rows)) for rows in (clips, clips.with_format("numpy"))]
     assert all(torch.equal(lists[name], arrays[name]) for name in lists)
+
+
+def test_a_corrupted_history_is_another_clips_by_half_seconds():
+    config, clips = stage_config("coarse", window_seconds=4.0), list(make_clips(8, 4.0))
+    collate = HafmCollator(config, history_corruption=1.0)
+    batch = collate(clips)
+    own = torch.nn.functional.pad(batch["labels"][:, :-1], (1, 0), value=config.bos_token_id)
+    other = own.roll(1, dims=0)
+    half_seconds = zip(*(tokens[:, 1:].split(38 * 4, dim=1) for tokens in (batch["input_ids"], own, other)), strict=True)
+    kinds = [((heard == mine).all(1), (heard == foreign).all(1)) for heard, mine, foreign in half_seconds]
+    corrupted = torch.stack([foreign for _, foreign in kinds])
+    assert torch.equal(corrupted, ~torch.stack([mine for mine, _ in kinds]))
+    assert 0.2 < corrupted.float().mean() < 0.8
+    assert torch.equal(batch["input_ids"][:, 0], own[:, 0])
+    assert torch.equal(batch["labels"], HafmCollator(config)(clips)["labels"])
+
+
+def test_a_history_is_corrupted_in_training_only_and_only_of_some_clips():
+    config, clips = stage_config("semantic"), list(make_clips(40))
+    assert "input_ids" not in HafmCollator(config, training=False, history_corruption=1.0)(clips)
+    assert "input_ids" not in HafmCollator(config)(clips)
+    batch = HafmCollator(config, history_corruption=0.5)(clips)
+    clean = torch.nn.functional.pad(batch["labels"][:, :-1], (1, 0), value=config.bos_token_id)
+    rows = (batch["input_ids"] != clean).any(dim=1).float().mean()
+    assert 0.1 < rows < 0.7
+
+
+def test_a_corrupted_history_of_clips_of_unequal_length_holds_tokens_alone():
+    config = stage_config("semantic", window_seconds=2.0)
+    batch = HafmCollator(config, history_corruption=1.0)([make_clip(0, 2.0), make_clip(1, 0.4)])
+    assert batch["input_ids"].min() >= 0
