@@ -19,7 +19,8 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/generation.py
+	$(BIN)/python benchmarks/run_all.py
+	$(BIN)/python benchmarks/report.py
 
 clean:
 	rm -rf $(VENV) .cache build *.egg-info

@@ -2,24 +2,24 @@
 """
 What scoring costs: the Fréchet distance of more and more embeddings, and hearing clips of 10 s.
 
-    python benchmarks/evaluation.py [--embeddings 100 1000 10000] [--dimension 128] [--clips 4]
+    python benchmarks/evaluation.py [--embeddings 100 1000 10000] [--dimension 128] [--clips 4] [--rounds 3]
 
 Embeddings come in batches of 20, as of one clip, and go as they are accumulated: memory that does not depend on their
 number shows as equal peaks. Each number has a process of its own. Features of clips are those of `hafm evaluate`: embeddings
-of mix and instrumental, and what adherence looks at. The last line is JSON.
+of mix and instrumental, and what adherence looks at. The last line is JSON. To try it:
+
+    python benchmarks/evaluation.py --embeddings 100 --clips 1 --rounds 1
 """
 
 import argparse
-import json
-import multiprocessing
-import resource
-import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from measuring import in_own_process, megabytes, publish, summary, turn_by_turn
 
 from hafm_hf.evaluation.embedders import TokenizerEmbedder
 from hafm_hf.evaluation.frechet import accumulate, frechet_distance
@@ -37,16 +37,14 @@ def batches(count: int, dimension: int, seed: int):
         yield generator.normal(size=(min(BATCH, count - start), dimension))
 
 
-def measure(count: int, dimension: int, results) -> None:
-    """The distance of two sets; sends embeddings a second, the seconds of the distance itself, and the peak in MB."""
+def distance(dimension: int, count: int) -> tuple[float, float, float]:
+    """Of two sets: embeddings accumulated a second, the milliseconds of the distance itself, and the peak in MB."""
     started = time.process_time()
     reference, generated = (accumulate(batches(count, dimension, seed)) for seed in range(2))
     accumulated = time.process_time()
     frechet_distance(reference, generated)
     finished = time.process_time()
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-    results.send((2 * count / (accumulated - started), finished - accumulated, peak))
+    return 2 * count / (accumulated - started), 1000 * (finished - accumulated), megabytes("VmHWM")
 
 
 def features(clips: int) -> float:
@@ -73,26 +71,19 @@ def main() -> None:
     parser.add_argument("--embeddings", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--dimension", type=int, default=128, help="128 is VGGish's")
     parser.add_argument("--clips", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
 
     torch.set_num_threads(1)
-    context = multiprocessing.get_context("spawn")
-    results = []
-    print(f"{'embeddings':>10} {'a second':>10} {'distance ms':>12} {'peak MB':>8}")
+    runs = turn_by_turn(args.embeddings, args.rounds, partial(in_own_process, distance, args.dimension))
+    rows = []
     for count in args.embeddings:
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=measure, args=(count, args.dimension, sender))
-        process.start()
-        sender.close()
-        rate, seconds, peak = receiver.recv()
-        process.join()
-        row = {"embeddings": count, "per_second": round(rate), "distance_ms": round(1000 * seconds, 1)}
-        results.append(row | {"peak_mb": round(peak, 1)})
-        print(f"{count:10} {rate:10.0f} {1000 * seconds:12.1f} {peak:8.1f}")
-    clips_per_second = round(features(args.clips), 3)
-    print(f"features: {clips_per_second} clips of {SECONDS} s a CPU second, n = {args.clips}")
-    setting = {"dimension": args.dimension, "clips": args.clips, "clips_per_cpu_second": clips_per_second}
-    print(json.dumps({"benchmark": "evaluation", "torch": torch.__version__, **setting, "results": results}))
+        rates, milliseconds, peaks = zip(*runs[count], strict=True)
+        row = {"embeddings": count, **summary("per_cpu_second", rates, 0), **summary("distance_ms", milliseconds, 1)}
+        rows.append(row | summary("peak_mb", peaks, 0))
+    rates = turn_by_turn([args.clips], args.rounds, features)[args.clips]
+    rows.append({"clips": args.clips, **summary("per_cpu_second", rates)})
+    publish("evaluation", vars(args), rows)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 """
 What a step of generation costs at the paper's size, random weights, guidance on, beside what it could and might cost.
 
-    python benchmarks/generation.py [--windows 1 8 32] [--steps 24] [--rounds 3] [--threads N] [--no-peers] [--tiny]
+    python benchmarks/generation.py [--windows 1 8 32] [--steps 24] [--rounds 3] [--threads N] [--no-peers]
 
 For each stage and number of windows generated together, in one run and turn by turn, in milliseconds:
 
@@ -15,28 +15,29 @@ For each stage and number of windows generated together, in one run and turn by 
   llama, musicgen           the same over decoders of transformers of this size, two rows a window
 
 Every step starts from a cache filled to the middle of the stage's window, so that it is the average step of a window.
-Medians over the rounds; the last line is JSON.
+Medians over the rounds. The seconds per second of audio are those of this stage alone. The last line is JSON. To try it:
+
+    python benchmarks/generation.py --small --stages coarse --windows 1 --steps 4 --rounds 1
 """
 
 import argparse
-import json
-import statistics
 import time
 from collections.abc import Callable
 
 import torch
+from measuring import publish, summary, turn_by_turn
+from models import SMALL_STAGE
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, MusicgenDecoderConfig, StaticCache
 from transformers.models.musicgen.modeling_musicgen import MusicgenForCausalLM
 from transformers.utils import logging
 
 from hafm_hf import HafmCoarseModel, HafmFineModel, HafmSemanticModel
-from hafm_hf.modeling.decoding_hafm import Sampler, StageDecoder
+from hafm_hf.modeling.decoding_hafm import Sampler, StageDecoder, embed_conditioning
 from hafm_hf.modeling.generation_hafm import SeededSamplingLogitsProcessor
 from hafm_hf.modeling.packed_linear_hafm import PRECISIONS, pack_linear
 
 
 STAGES = {"semantic": HafmSemanticModel, "coarse": HafmCoarseModel, "fine": HafmFineModel}
-TINY = {"hidden_size": 192, "num_hidden_layers": 6, "num_attention_heads": 6, "intermediate_size": 512}
 # Beyond so many windows the baselines take minutes, and show nothing new.
 BASELINE_WINDOWS = 8
 
@@ -76,6 +77,9 @@ def sampler(windows: int) -> Sampler:
 
 def decoder_steps(setting: Setting, precision: str) -> Step:
     decoder = StageDecoder(setting.stage, setting.rows, setting.filled + setting.steps, precision)
+    # One row stands for all: what was read makes no difference to the time, and is overwritten.
+    conditioning = {name: setting.inputs[name][:1] for name in setting.stage.config.conditioning_sources}
+    decoder.read_conditioning(embed_conditioning(setting.stage, conditioning, None, guided=False))
     decoder.keys.normal_(), decoder.values.normal_()
     sample = sampler(setting.windows)
 
@@ -202,8 +206,8 @@ def timed(run: Step) -> Callable[[int], float]:
 
 
 @torch.no_grad()
-def measure(stage, windows: int, steps: int, rounds: int, with_peers: bool) -> dict[str, float]:
-    """Median milliseconds of one step of all windows together, by path."""
+def measure(stage, windows: int, steps: int, rounds: int, with_peers: bool) -> dict[str, list[float]]:
+    """Milliseconds of one step of all windows together, by path, in each round."""
     setting = Setting(stage, windows, steps)
     paths = {precision: timed(decoder_steps(setting, precision)) for precision in PRECISIONS}
     paths |= {f"bare {precision}": timed(bare_steps(setting, precision)) for precision in PRECISIONS}
@@ -216,13 +220,8 @@ def measure(stage, windows: int, steps: int, rounds: int, with_peers: bool) -> d
         seeds = {"seeds": torch.arange(windows), "return_dict_in_generate": True}
         paths["generate"] = generate_steps(stage, setting.inputs, seeds)
         paths |= peers(setting) if with_peers else {}
-    times = {name: [] for name in paths}
-    for round_ in range(rounds + 1):  # the first round warms up
-        for name, path in paths.items():
-            seconds = path(steps)
-            if round_ > 0:
-                times[name].append(1000 * seconds)
-    return {name: statistics.median(values) for name, values in times.items()}
+    runs = turn_by_turn(paths, rounds + 1, lambda path: 1000 * paths[path](steps))
+    return {path: values[1:] for path, values in runs.items()}  # the first round warms up
 
 
 def main() -> None:
@@ -233,30 +232,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--no-peers", action="store_true", help="leave out Llama and MusicGen")
-    parser.add_argument("--tiny", action="store_true", help="at the size of hafm-tiny")
+    parser.add_argument("--small", action="store_true", help="small models, to see that it runs")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     logging.set_verbosity_error()
     torch.manual_seed(0)
 
-    results = []
+    rows = []
     for name in args.stages:
         model_class = STAGES[name]
-        stage = model_class(model_class.config_class(**(TINY if args.tiny else {}))).eval()
+        stage = model_class(model_class.config_class(**(SMALL_STAGE if args.small else {}))).eval()
         steps_per_second = stage.config.frame_rate * stage.config.num_codebooks
         for windows in args.windows:
-            milliseconds = measure(stage, windows, args.steps, args.rounds, not args.no_peers)
-            per_second = {
-                precision: milliseconds[precision] / 1000 * steps_per_second / windows for precision in PRECISIONS
-            }
-            results.append(
-                {"stage": name, "windows": windows, "ms_per_step": milliseconds, "s_per_s_of_audio": per_second}
-            )
-            print(f"{name}, {windows} windows together: ms a step")
-            for path, value in milliseconds.items():
-                print(f"  {path:14} {value:9.2f}  {value / windows:9.2f} a window")
-    setting = {"torch": torch.__version__, "threads": args.threads, "rounds": args.rounds, "steps": args.steps}
-    print(json.dumps({"benchmark": "generation", "tiny": args.tiny, **setting, "results": results}))
+            for path, milliseconds in measure(stage, windows, args.steps, args.rounds, not args.no_peers).items():
+                per_second = [value / 1000 * steps_per_second / windows for value in milliseconds]
+                row = {"stage": name, "windows": windows, "path": path, **summary("ms_per_step", milliseconds, 2)}
+                rows.append(row | summary("s_per_s_of_audio", per_second))
+    publish("generation", vars(args), rows)
 
 
 if __name__ == "__main__":

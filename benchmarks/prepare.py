@@ -2,28 +2,27 @@
 """
 What preparing data costs: seconds of audio a second, and peak memory, for more and more songs.
 
-    python benchmarks/prepare.py [--songs 10 100 1000] [--seconds 20] [--separator precomputed] [--tokenizer CHECKPOINT]
+    python benchmarks/prepare.py [--songs 10 100 1000] [--seconds 20] [--separator repet] [--model CHECKPOINT] [--rounds 3]
 
 Each number of songs is prepared in a process of its own, on one thread, with all that `hafm prepare` does: decoding,
 separation (none by default), filters, tokens, shards, card. Memory that does not depend on the number of songs shows as
-equal peaks. The last line is JSON.
+equal peaks. The last line is JSON. To try it:
+
+    python benchmarks/prepare.py --model random-small --songs 2 --seconds 3 --rounds 1
 """
 
 import argparse
-import json
-import multiprocessing
-import resource
-import sys
 import tempfile
 import time
 from functools import partial
 from pathlib import Path
 
+import models
 import numpy as np
 import soundfile
 import torch
+from measuring import in_own_process, megabytes, publish, summary, turn_by_turn
 
-from hafm_hf import DEFAULT_CHECKPOINT, HafmProcessor
 from hafm_hf.data.corpora import stem_folder_songs
 from hafm_hf.data.prepare import Preparation
 from hafm_hf.data.separation import make_separator
@@ -46,16 +45,20 @@ def make_songs(root: Path, count: int, seconds: float) -> None:
             (folder / f"{name}.wav").symlink_to(root / f"{name}.wav")
 
 
-def measure(root: Path, args: argparse.Namespace, results) -> None:
-    """Prepare the songs below `root`, and send the seconds it took and the peak of memory in MB."""
+def prepare(root: Path, args: argparse.Namespace) -> tuple[float, float]:
+    """Prepare the songs below `root`; the seconds it took and the peak of memory in MB."""
     torch.set_num_threads(1)
-    processor = HafmProcessor.from_pretrained(args.tokenizer)
+    processor = models.load_processor(args.model)
     preparation = Preparation(root / "data", make_separator(args.separator), processor, songs_per_shard=args.shard)
     started = time.perf_counter()
     preparation.run(partial(stem_folder_songs, root / "songs"))
-    elapsed = time.perf_counter() - started
-    unit = 1 if sys.platform == "darwin" else 1024
-    results.send((elapsed, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6))
+    return time.perf_counter() - started, megabytes("VmHWM")
+
+
+def measure(args: argparse.Namespace, songs: int) -> tuple[float, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        make_songs(Path(folder), songs, args.seconds)
+        return in_own_process(prepare, Path(folder), args)
 
 
 def main() -> None:
@@ -64,26 +67,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="length of a song")
     parser.add_argument("--shard", type=int, default=50, help="songs in a shard")
     parser.add_argument("--separator", choices=["precomputed", "repet"], default="precomputed")
-    parser.add_argument("--tokenizer", default=DEFAULT_CHECKPOINT)
+    parser.add_argument("--model", default=models.DEFAULT, help=models.MODEL_HELP)
+    parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
 
-    context = multiprocessing.get_context("spawn")
-    results = []
-    print(f"{'songs':>6} {'s of audio a s':>15} {'peak MB':>8}")
+    runs = turn_by_turn(args.songs, args.rounds, partial(measure, args))
+    rows = []
     for songs in args.songs:
-        with tempfile.TemporaryDirectory() as folder:
-            make_songs(Path(folder), songs, args.seconds)
-            receiver, sender = context.Pipe(duplex=False)
-            process = context.Process(target=measure, args=(Path(folder), args, sender))
-            process.start()
-            sender.close()
-            elapsed, peak = receiver.recv()
-            process.join()
-        rate = songs * args.seconds / elapsed
-        results.append({"songs": songs, "audio_seconds_per_second": round(rate, 2), "peak_mb": round(peak, 1)})
-        print(f"{songs:6} {rate:15.2f} {peak:8.1f}")
-    setting = {"song_seconds": args.seconds, "separator": args.separator, "songs_per_shard": args.shard}
-    print(json.dumps({"benchmark": "prepare", "torch": torch.__version__, **setting, "results": results}))
+        seconds, peaks = zip(*runs[songs], strict=True)
+        rates = [songs * args.seconds / elapsed for elapsed in seconds]
+        rows.append({"songs": songs, **summary("s_of_audio_per_s", rates, 2), **summary("peak_mb", peaks, 0)})
+    publish("prepare", vars(args), rows)
 
 
 if __name__ == "__main__":

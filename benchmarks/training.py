@@ -2,33 +2,30 @@
 """
 What a training step costs at the paper's size: tokens per second and peak memory, beside a Llama of the same size.
 
-    python benchmarks/training.py [--stages coarse] [--batch 1] [--rounds 3] [--dtype bfloat16] [--threads N] [--tiny]
+    python benchmarks/training.py [--stages coarse] [--batch 1] [--rounds 3] [--dtype bfloat16] [--threads N]
 
 For each stage, in one run and turn by turn: the stage with each attention implementation, and `LlamaForCausalLM` with as
 many layers, heads, dimensions and positions. A step is forward, backward, clipping and AdamW on a batch of full windows.
 Tokens are positions, conditioning included. Seconds are medians over the rounds; `x Llama` is seconds per parameter and
 token over those of the Llama. Memory is what one model needs more than the bare process, at its peak, in a process of its
-own. The last line is JSON.
+own. The last line is JSON. To try it:
+
+    python benchmarks/training.py --small --stages coarse --rounds 1
 """
 
 import argparse
-import json
-import re
 import statistics
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from functools import partial
-from multiprocessing import get_context
-from pathlib import Path
 
 import torch
+from measuring import in_own_process, megabytes, publish, summary, turn_by_turn
+from models import SMALL_STAGE
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging
 
 from hafm_hf.training import STAGES
-
-
-TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
 
 
 def make_stage(config, attention: str, batch: int):
@@ -79,51 +76,38 @@ class Step:
         return time.perf_counter() - started
 
 
-def resident_bytes(field: str) -> int:
-    """`VmRSS` (now) or `VmHWM` (highest so far) of this process."""
-    return 1024 * int(re.search(rf"{field}:\s*(\d+)", Path("/proc/self/status").read_text())[1])
-
-
-def peak_gigabytes(make_step) -> float:
+def peak_gigabytes(threads: int, make_step: Callable[[], Step]) -> float:
     """What two steps need at their peak more than the bare process; to be called in a process of its own."""
-    before = resident_bytes("VmRSS")
+    torch.set_num_threads(threads)
+    before = megabytes("VmRSS")
     step = make_step()
     step(), step()
     if step.device == "cuda":
         return torch.cuda.max_memory_allocated() / 1e9
-    return (resident_bytes("VmHWM") - before) / 1e9
+    return (megabytes("VmHWM") - before) / 1e3
 
 
 def measure(name: str, args: argparse.Namespace, device: str) -> list[dict]:
-    config = STAGES[name].config_class(**(TINY if args.tiny else {}))
+    config = STAGES[name].config_class(**(SMALL_STAGE if args.small else {}))
     # The backward of flex attention exists on GPUs only.
     paths = ["eager", "sdpa", *(["flex_attention"] if device == "cuda" else []), "llama"]
-    makers = [partial(Step, config, path, args.batch, device, getattr(torch, args.dtype)) for path in paths]
-
-    with ProcessPoolExecutor(
-        1, get_context("spawn"), initializer=torch.set_num_threads, initargs=(args.threads,), max_tasks_per_child=1
-    ) as pool:
-        memory = list(pool.map(peak_gigabytes, makers))
-    steps, times = [make() for make in makers], [[] for _ in makers]
-    for round_ in range(args.rounds + 1):  # the first round warms up
-        for step, taken in zip(steps, times, strict=True):
-            seconds = step()
-            if round_ > 0:
-                taken.append(seconds)
-    seconds = [statistics.median(taken) for taken in times]
-    parameters = [step.model.num_parameters() for step in steps]
+    makers = {path: partial(Step, config, path, args.batch, device, getattr(torch, args.dtype)) for path in paths}
+    memory = {path: in_own_process(peak_gigabytes, args.threads, make) for path, make in makers.items()}
+    steps = {path: make() for path, make in makers.items()}
+    runs = turn_by_turn(paths, args.rounds + 1, lambda path: steps[path]())  # the first round warms up
+    seconds = {path: statistics.median(runs[path][1:]) for path in paths}
+    parameters = {path: step.model.num_parameters() for path, step in steps.items()}
     return [
         {
             "stage": name,
             "path": path,
-            "parameters_millions": round(parameters[i] / 1e6, 1),
-            "seconds_per_step": seconds[i],
-            "spread": [min(times[i]), max(times[i])],
-            "tokens_per_second": args.batch * positions(config) / seconds[i],
-            "times_llama": (seconds[i] / parameters[i]) / (seconds[-1] / parameters[-1]),
-            "peak_gigabytes": memory[i],
+            "parameters_millions": round(parameters[path] / 1e6, 1),
+            **summary("seconds_per_step", runs[path][1:]),
+            "tokens_per_second": round(args.batch * positions(config) / seconds[path]),
+            "times_llama": round(seconds[path] / parameters[path] / (seconds["llama"] / parameters["llama"]), 2),
+            "peak_gb": round(memory[path], 2),
         }
-        for i, path in enumerate(paths)
+        for path in paths
     ]
 
 
@@ -134,25 +118,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32", help="of autocast")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--tiny", action="store_true", help="small models, to see that the benchmark runs")
+    parser.add_argument("--small", action="store_true", help="small models, to see that it runs")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     logging.set_verbosity_error()
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
-    print(f"{'stage':9} {'path':15} {'million':>8} {'s a step':>9} {'tokens/s':>9} {'x Llama':>8} {'peak GB':>8}")
-    results = []
-    for name in args.stages:
-        for result in measure(name, args, device):
-            results.append(result)
-            print(
-                f"{name:9} {result['path']:15} {result['parameters_millions']:8.1f} {result['seconds_per_step']:9.3f} "
-                f"{result['tokens_per_second']:9.0f} {result['times_llama']:8.2f} {result['peak_gigabytes']:8.2f}"
-            )
-    setting = {"torch": torch.__version__, "device": device, "threads": args.threads, "dtype": args.dtype}
-    setting |= {"batch": args.batch, "rounds": args.rounds, "tiny": args.tiny}
-    print(json.dumps({"benchmark": "training", **setting, "results": results}))
+    rows = [row for name in args.stages for row in measure(name, args, device)]
+    publish("training", vars(args) | {"device": device}, rows)
 
 
 if __name__ == "__main__":
