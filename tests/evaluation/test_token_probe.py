@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 from song_files import write_audio
 
-from hafm_hf.evaluation.token_probe import TASKS, beats, chords, note_onsets, pitch_classes, probe_songs
+from hafm_hf.evaluation.token_probe import (
+    TASKS,
+    beats,
+    chords,
+    note_onsets,
+    pitch_classes,
+    probe_songs,
+    probe_voices,
+    sung_notes,
+    tracking_agreement,
+)
 
 
 RATE = 16_000
@@ -108,3 +118,82 @@ def test_only_the_middle_counts_and_its_labels_are_there_too(songs):
     scores = probe_songs(spectra, songs[:6], songs[6:], seconds=3)
     assert scores["chord"]["frames"] == 2 * 3 * 50
     assert scores["chord"]["score"] > 0.9
+
+
+def sing(notes, seconds, vibrato=0.0):
+    """Notes as (start, end, pitch in MIDI numbers), with four harmonics and a breath of noise, [samples]."""
+    voice = 1e-3 * np.random.default_rng(0).standard_normal(seconds * RATE)
+    for start, end, pitch in notes:
+        first, last = round(start * RATE), round(end * RATE)
+        time = np.arange(last - first) / RATE
+        frequency = 440 * 2 ** ((pitch + vibrato * np.sin(2 * np.pi * 5.5 * time) - 69) / 12)
+        phase = 2 * np.pi * np.cumsum(frequency) / RATE
+        voice[first:last] += sum(np.sin(harmonic * phase) for harmonic in range(1, 5)) / 16
+    return voice
+
+
+def write_voice(folder, seed, seconds=6):
+    """Notes of the octave above middle C, 0.4 s each, with rests of 0.1 s between."""
+    pitches = np.random.default_rng(seed).integers(60, 72, size=2 * seconds).tolist()
+    notes = [(0.5 * number, 0.5 * number + 0.4, pitch) for number, pitch in enumerate(pitches)]
+    write_audio(folder / "vocals.flac", sing(notes, seconds)[None], RATE)
+    truth = {"notes": [{"start": start, "end": end, "pitch": pitch} for start, end, pitch in notes]}
+    (folder / "truth.json").write_text(json.dumps(truth))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def singers(tmp_path_factory):
+    root = tmp_path_factory.mktemp("voices")
+    return [write_voice(root / str(number), number) for number in range(8)]
+
+
+@pytest.mark.parametrize("vibrato", [0.0, 0.6])
+def test_notes_are_heard_where_they_are_sung(vibrato):
+    sung = [(0.5, 1.0, 45), (1.0, 1.6, 47.3), (2.0, 2.2, 70), (2.3, 2.9, 70)]
+    heard = sung_notes(sing(sung, 4, vibrato))
+    assert [note["pitch"] for note in heard] == [45, 47, 70, 70]
+    assert [note["start"] for note in heard] == pytest.approx([start for start, _, _ in sung], abs=0.04)
+    assert [note["end"] for note in heard] == pytest.approx([end for _, end, _ in sung], abs=0.06)
+
+
+def test_what_is_not_a_note_is_not_heard():
+    blips = [(0.5 * number, 0.5 * number + 0.03, 60) for number in range(6)]
+    glide = [(0.02 * step, 0.02 * (step + 1), 50 + step / 2) for step in range(40)]
+    whisper = sing([(0, 3, 60)], 3) + 0.065 * np.random.default_rng(1).standard_normal(3 * RATE)
+    for sound in (np.zeros(3 * RATE), sing([], 3), sing(blips, 3), sing(glide, 3), whisper):
+        assert sung_notes(sound.astype(np.float32)) == []
+
+
+def test_what_features_tell_of_voices_is_found_without_their_truth(singers):
+    voices = [folder / "vocals.flac" for folder in singers]
+    scores = probe_voices(spectra, voices[:6], voices[6:], seconds=6)
+    assert scores.keys() == {"pitch_class", "note_onset"}
+    assert scores["pitch_class"]["score"] > 0.9
+    assert scores["pitch_class"]["chance"] < 0.4
+    assert scores["pitch_class"]["frames"] == pytest.approx(2 * 6 * 40, rel=0.2)
+    assert scores["note_onset"]["score"] > 0.6
+    assert 0.1 < scores["note_onset"]["chance"] < 0.25
+
+
+def test_a_voice_without_a_note_is_named(singers, tmp_path):
+    write_audio(tmp_path / "breath.wav", sing([], 2)[None], RATE)
+    with pytest.raises(ValueError, match="no note is heard in .*breath.wav"):
+        probe_voices(spectra, [singers[0] / "vocals.flac"], [tmp_path / "breath.wav"])
+
+
+def test_heard_labels_are_told_how_true_they_are(singers, tmp_path):
+    # The middle begins within a note, whose onset is heard there and is none.
+    for share in tracking_agreement(singers[:2], seconds=4.5).values():
+        assert share > 0.85
+
+    song = write_voice(tmp_path / "song", 0)
+    truth = json.loads((song / "truth.json").read_text())
+    for note in truth["notes"]:
+        note["pitch"] += 1
+    # All in another key, and half of the notes not written down.
+    (song / "truth.json").write_text(json.dumps({"notes": truth["notes"][::2]}))
+    agreement = tracking_agreement([song], seconds=4.5)
+    assert agreement["pitch_class"] == 0
+    assert agreement["onset_recall"] > 0.9
+    assert agreement["onset_precision"] == pytest.approx(0.5, abs=0.1)
