@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     require_matplotlib()
     try:
-        from ..data.prepare import join_processes
+        from ..data.launch import join_processes
         from ..evaluation.embedders import TokenizerEmbedder, VggishEmbedder
         from ..evaluation.protocol.contenders import NamedSystems, checkpoint_contender
         from ..evaluation.protocol.evaluation import Evaluation

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     try:
-        from ..data.prepare import join_processes
+        from ..data.launch import join_processes
         from ..training.kmeans import CentroidFit
     except ImportError as error:
         raise ValueError(f"Fitting centroids needs {error.name}: pip install 'hafm-hf[train]'.") from error

@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     try:
-        from ..data.prepare import Preparation, join_processes
+        from ..data.launch import join_processes
+        from ..data.prepare import Preparation
     except ImportError as error:
         raise ValueError(f"Preparing data needs {error.name}: pip install 'hafm-hf[train]'.") from error
 

@@ -7,21 +7,16 @@ shard are there. So a killed run repeats the clip in hand and no more (or the se
 which process made a song, and when, leaves no trace in the result.
 """
 
-import hashlib
 import itertools
-import json
 import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import PartialState
-from accelerate.utils import parse_flag_from_env
 from safetensors.numpy import load_file, save
 from tqdm.auto import tqdm
 
@@ -29,6 +24,7 @@ from hafm_hf.data.card import write_card
 from hafm_hf.data.clips import Clip, ClipCutter, separate_to_mono
 from hafm_hf.data.corpora import Pair, Song
 from hafm_hf.data.filters import ClipFilter, Report
+from hafm_hf.data.launch import join_processes, survey
 from hafm_hf.data.resume import keep_settings, open_journal, read_journal, replacing, write_json, writing_to
 from hafm_hf.data.separation import Separator
 from hafm_hf.data.shards import read_report, write_shard
@@ -38,28 +34,6 @@ from hafm_hf.provenance import versions
 
 
 logger = logging.getLogger(__name__)
-
-
-def join_processes() -> PartialState:
-    """This process among those of `accelerate launch` or `torchrun`, or alone, and the device it should use."""
-    cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
-    # Processes wait for each other at the end only, but then for as long as the longest song takes.
-    return PartialState(cpu=cpu, timeout=timedelta(days=30))
-
-
-def survey(songs: Iterable[Song]) -> dict[str, Any]:
-    """How many songs there are, and a digest of what their corpus says of them.
-
-    Raises:
-        ValueError: There are none.
-    """
-    count, digest = 0, hashlib.sha256()
-    for song in songs:
-        count += 1
-        digest.update(json.dumps([song.id, song.source, song.license]).encode())
-    if count == 0:
-        raise ValueError("There are no songs; check the folder and the kind of corpus.")
-    return {"count": count, "digest": digest.hexdigest()}
 
 
 @dataclass(frozen=True)

@@ -40,13 +40,9 @@ class HafmTrainingArguments(TrainingArguments):
     remove_unused_columns: bool = False
 
     def __post_init__(self):
-        self.use_cpu = (
-            self.use_cpu or not torch.accelerator.is_available()
-        )  # said aloud, or bf16 would be refused there
+        # Where there is nothing else, bf16 would be refused if this were not said aloud.
+        self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
         if self.fp16 is None:
             launcher_chose = os.environ.get("ACCELERATE_MIXED_PRECISION", "no") != "no"
             self.fp16 = torch.cuda.is_available() and not (self.use_cpu or self.bf16 or launcher_chose)
         super().__post_init__()
-
-
-__all__ = ["HafmTrainingArguments"]

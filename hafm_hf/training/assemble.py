@@ -104,6 +104,3 @@ def check_vocabularies(model: HafmModel, processor: HafmProcessor) -> None:
                 f"The audio tokenizer has a `{name}` of {getattr(tokenizer, name)}, but the stages speak {value}; "
                 "take the processor that made their training data."
             )
-
-
-__all__ = ["assemble"]

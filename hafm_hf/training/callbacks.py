@@ -89,6 +89,3 @@ class ListenCallback(TrainerCallback):
             for number, waveform in enumerate(waveforms, start=1):
                 rate = self.trainer.processor.sampling_rate
                 self.board.tb_writer.add_audio(f"clip_{number}", waveform[None], state.global_step, rate)
-
-
-__all__ = ["EpochCallback", "ListenCallback"]

@@ -198,6 +198,3 @@ def pad(rows: list[torch.Tensor], value: int) -> list[torch.Tensor]:
     """Rows `(..., frames)` filled up at the end to the length of the longest."""
     longest = max(row.shape[-1] for row in rows)
     return [torch.nn.functional.pad(row, (0, longest - row.shape[-1]), value=value) for row in rows]
-
-
-__all__ = ["HafmCollator", "Stream", "stage_streams"]

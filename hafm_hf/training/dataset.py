@@ -75,6 +75,3 @@ def stage_clips(clips, config: HafmStageConfig, source: str):
     except ValueError as error:
         raise ValueError(f"{source} does not fit the {stage} stage: {error}") from error
     return clips.select_columns(collator.columns)
-
-
-__all__ = ["load_clips", "stage_clips"]

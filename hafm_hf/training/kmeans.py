@@ -29,7 +29,7 @@ from tqdm.auto import tqdm
 from hafm_hf.data.clips import Clip, ClipCutter, separate_to_mono
 from hafm_hf.data.corpora import Song
 from hafm_hf.data.filters import ClipFilter, Report
-from hafm_hf.data.prepare import join_processes, survey
+from hafm_hf.data.launch import join_processes, survey
 from hafm_hf.data.resume import keep_settings, replacing, write_json, writing_to
 from hafm_hf.data.separation import Separator
 from hafm_hf.data.tokenize import noise_seed, tokenizer_digest

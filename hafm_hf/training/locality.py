@@ -42,6 +42,3 @@ def fill(
     for bucket in buckets.unique():
         distance = distances[buckets == bucket].float().mean()
         table.weight[bucket] = -POWER * torch.log1p(slopes * distance)
-
-
-__all__ = ["start_local"]

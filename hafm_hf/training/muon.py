@@ -52,6 +52,3 @@ class MuonWithAdamW(Optimizer):
             raise ValueError("MuonWithAdamW takes no closure; compute the gradients before the step.")
         for part in self.parts:
             part.step()
-
-
-__all__ = ["MuonWithAdamW"]

@@ -13,10 +13,12 @@ from typing import Any
 
 import yaml
 
-from . import TRAINABLE
+from ..evaluation.baselines.modeling_singsong import SingSongSeq2SeqModel
+from . import STAGES
 from .arguments import HafmTrainingArguments
 
 
+TRAINABLE = STAGES | {"seq2seq": SingSongSeq2SeqModel}
 SECTIONS = ("training", "model", "lora")
 
 
@@ -183,6 +185,3 @@ def misspelt(where: str, name: str, known: list[str]) -> str:
 def dump_recipe(recipe: Recipe) -> str:
     """The recipe, overrides included, as YAML."""
     return yaml.safe_dump(asdict(recipe), sort_keys=False, allow_unicode=True)
-
-
-__all__ = ["Recipe", "dump_recipe", "load_recipe", "packaged_recipes"]

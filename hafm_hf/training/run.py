@@ -11,15 +11,15 @@ from transformers import set_seed
 from ..data.resume import replacing
 from ..modeling.modeling_hafm import HafmModel
 from ..modeling.processing_hafm import HafmProcessor
-from . import TRAINABLE
 from .arguments import HafmTrainingArguments
+from .base_trainer import last_checkpoint
 from .callbacks import ListenCallback
 from .dataset import load_clips, stage_clips
 from .locality import start_local
-from .recipes import Recipe, dump_recipe, lora_config
+from .recipes import TRAINABLE, Recipe, dump_recipe, lora_config
 from .sources import folder_or_hub_id
 from .token_geometry import start_from_tokenizer
-from .trainer import HafmTrainer, last_checkpoint
+from .trainer import HafmTrainer
 
 
 RECIPE_NAME = "recipe.yaml"
@@ -123,6 +123,3 @@ def changed_fields(before: dict, now: dict) -> list[str]:
         elif old != new:
             changed.append(name)
     return changed
-
-
-__all__ = ["train"]

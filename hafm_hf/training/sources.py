@@ -19,6 +19,3 @@ def folder_or_hub_id(source: str) -> str:
     if Path(source).is_dir() or is_hub_id(source):
         return source
     raise ValueError(f"{source} is neither a folder nor the id of a repository on the Hub (owner/name).")
-
-
-__all__ = ["folder_or_hub_id", "is_hub_id"]

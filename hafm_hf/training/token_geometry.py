@@ -54,6 +54,3 @@ def project(vectors: torch.Tensor, hidden_size: int, scale: float) -> torch.Tens
     directions = torch.randn(vectors.shape[1], hidden_size)
     projected = (vectors.float() - vectors.float().mean(dim=0)) @ directions
     return projected * (scale / projected.std())
-
-
-__all__ = ["start_from_tokenizer"]

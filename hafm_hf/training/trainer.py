@@ -1,22 +1,19 @@
 # Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
 """`HafmTrainer`: transformers' Trainer for one stage, with loss and accuracy of every codebook."""
 
-import json
-from pathlib import Path
-
 import torch
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
-from transformers import EvalPrediction, Trainer
-from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
+from transformers import EvalPrediction
 
 from .arguments import HafmTrainingArguments
+from .base_trainer import BaseTrainer
 from .callbacks import EpochCallback
 from .collator import IGNORED, HafmCollator
 from .muon import MuonWithAdamW
 
 
-class HafmTrainer(Trainer):
+class HafmTrainer(BaseTrainer):
     """
     Trains one stage on rows of the token columns.
 
@@ -105,22 +102,13 @@ class HafmTrainer(Trainer):
         scores, labels = torch.from_numpy(prediction.predictions), torch.from_numpy(prediction.label_ids)
         return codebook_metrics(codebook_sums(scores, labels, len(self._training_sums)))
 
-    def _run_epoch(self, **kwargs):
-        # Resumed after its last step, Trainer would make one more.
-        if self.state.global_step < self.state.max_steps:
-            super()._run_epoch(**kwargs)
-
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         if isinstance(self.model, FSDPModule):
             # A class made on the fly, and the code that would be saved with it is PyTorch's.
             type(self.model)._auto_class = None
         super()._save(output_dir, state_dict)
-        if not self.args.should_save:
-            return
-        folder = Path(output_dir or self.args.output_dir)
-        (folder / TRAINING_ARGS_NAME).unlink()  # a pickle that nothing reads
-        if self.processor is not None:
-            self.processor.save_pretrained(folder)
+        if self.processor is not None and self.args.should_save:
+            self.processor.save_pretrained(output_dir or self.args.output_dir)
 
 
 def token_scores(logits: torch.Tensor, labels: torch.LongTensor) -> torch.Tensor:
@@ -144,18 +132,3 @@ def codebook_metrics(sums: torch.Tensor) -> dict[str, float]:
         metrics[f"codebook_{number}_loss"] = loss / tokens
         metrics[f"codebook_{number}_accuracy"] = correct / tokens
     return metrics
-
-
-def last_checkpoint(folder: str | Path) -> str | None:
-    """The newest checkpoint in `folder` that was written to its end, which a killed run may have failed to do."""
-    checkpoints = [path for path in Path(folder).glob("checkpoint-*") if path.name.split("-")[1].isdigit()]
-    for path in sorted(checkpoints, key=lambda path: int(path.name.split("-")[1]), reverse=True):
-        try:
-            json.loads((path / TRAINER_STATE_NAME).read_text())  # the last of its files
-        except (OSError, ValueError):
-            continue
-        return str(path)
-    return None
-
-
-__all__ = ["HafmTrainer", "last_checkpoint"]

@@ -238,8 +238,3 @@ def test_work_does_not_go_on_with_other_songs_or_settings(stems, undisturbed, tm
     with pytest.raises(ValueError, match="songs.count 3, not 2"):
         preparation(tmp_path / "out").run(lambda: list(stem_folder_songs(stems))[:2])
     assert contents(tmp_path / "out") == contents(undisturbed)
-
-
-def test_a_corpus_without_songs_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="no songs; check the folder"):
-        preparation(tmp_path / "out").run(partial(stem_folder_songs, tmp_path))

@@ -7,7 +7,8 @@ from transformers import set_seed
 
 from hafm_hf.training import STAGES
 from hafm_hf.training.arguments import HafmTrainingArguments
-from hafm_hf.training.trainer import HafmTrainer, last_checkpoint
+from hafm_hf.training.base_trainer import last_checkpoint
+from hafm_hf.training.trainer import HafmTrainer
 
 
 def make_trainer(folder, stage: str = "coarse", clips=None, model=None, seed: int = 42, **arguments) -> HafmTrainer:

@@ -161,7 +161,9 @@ def test_a_corrupted_history_is_another_clips_by_half_seconds():
     batch = collate(clips)
     own = torch.nn.functional.pad(batch["labels"][:, :-1], (1, 0), value=config.bos_token_id)
     other = own.roll(1, dims=0)
-    half_seconds = zip(*(tokens[:, 1:].split(38 * 4, dim=1) for tokens in (batch["input_ids"], own, other)), strict=True)
+    half_seconds = zip(
+        *(tokens[:, 1:].split(38 * 4, dim=1) for tokens in (batch["input_ids"], own, other)), strict=True
+    )
     kinds = [((heard == mine).all(1), (heard == foreign).all(1)) for heard, mine, foreign in half_seconds]
     corrupted = torch.stack([foreign for _, foreign in kinds])
     assert torch.equal(corrupted, ~torch.stack([mine for mine, _ in kinds]))

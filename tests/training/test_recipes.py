@@ -12,8 +12,8 @@ from accelerate.commands.config.config_args import load_config_from_file
 
 from hafm_hf import training
 from hafm_hf.evaluation.baselines.configuration_singsong import SHAPES
-from hafm_hf.training import STAGES, TRAINABLE
-from hafm_hf.training.recipes import Recipe, dump_recipe, load_recipe, packaged_recipes
+from hafm_hf.training import STAGES
+from hafm_hf.training.recipes import TRAINABLE, Recipe, dump_recipe, load_recipe, packaged_recipes
 from hafm_hf.training.run import make_arguments
 
 

@@ -20,7 +20,7 @@ from transformers import TrainerCallback
 from hafm_hf import DEFAULT_CHECKPOINT, HafmProcessor
 from hafm_hf.training import STAGES
 from hafm_hf.training.collator import HafmCollator
-from hafm_hf.training.trainer import HafmTrainer, last_checkpoint
+from hafm_hf.training.trainer import HafmTrainer
 
 
 @pytest.fixture(scope="module", params=["semantic", "coarse"])
@@ -209,28 +209,6 @@ def test_a_killed_run_started_again_ends_as_if_nothing_had_been(undisturbed, tmp
     train_or_go_on(tmp_path)
     assert curve(tmp_path) == curve(undisturbed)
     assert same_weights(tmp_path, undisturbed)
-
-
-def test_a_torn_checkpoint_is_passed_over(undisturbed, tmp_path):
-    for step in (3, 6, 9):
-        shutil.copytree(undisturbed / f"checkpoint-{step}", tmp_path / f"checkpoint-{step}")
-    state = tmp_path / "checkpoint-9" / "trainer_state.json"
-    state.write_text(state.read_text()[:200])
-    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-6")
-    state.unlink()
-    (tmp_path / "checkpoint-best").mkdir()
-    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-6")
-    assert last_checkpoint(tmp_path / "nowhere") is None
-
-
-@pytest.mark.parametrize("steps", [3, 4])
-def test_a_finished_run_is_not_trained_on(steps, tmp_path):
-    """Whether or not the last step is the last of an epoch."""
-    for _ in range(2):
-        trainer = make_trainer(tmp_path, max_steps=steps, save_strategy="steps", save_steps=steps)
-        trainer.train(resume_from_checkpoint=last_checkpoint(tmp_path))
-        assert trainer.state.global_step == steps
-    assert [path.name for path in tmp_path.glob("checkpoint-*")] == [f"checkpoint-{steps}"]
 
 
 def test_one_process_does_not_take_several_gpus(tmp_path):

@@ -18,7 +18,7 @@ from typing import Any
 from huggingface_hub.errors import HFValidationError
 
 from hafm_hf import DEFAULT_CHECKPOINT, HafmPipeline, HafmProcessor
-from hafm_hf.data.prepare import survey
+from hafm_hf.data.launch import survey
 from hafm_hf.data.tokenize import tokenizer_digest
 from hafm_hf.provenance import checkpoint_digest, sampling_settings
 

@@ -19,7 +19,7 @@ from typing import Any
 from accelerate import PartialState
 
 from hafm_hf.data.corpora import Song
-from hafm_hf.data.prepare import join_processes, survey
+from hafm_hf.data.launch import join_processes, survey
 from hafm_hf.data.resume import keep_settings, write_json, writing_to
 from hafm_hf.provenance import versions
 

@@ -21,9 +21,9 @@ from transformers import EncodecConfig, EncodecFeatureExtractor, EncodecModel
 
 from hafm_hf.data.resume import keep_settings, replacing, write_json, writing_to
 
+from ..segments import RandomSegments
 from .losses import ReconstructionLoss
 from .quantizer import initialize_codebooks, perplexity, quantize
-from .segments import RandomSegments
 
 
 WARMUP = 0.02  # shares of all steps

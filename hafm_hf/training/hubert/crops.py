@@ -6,24 +6,29 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
 import torch
-from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from ...data.corpora.folder import AUDIO_SUFFIXES, existing_folder, walk
-from ...modeling.audio_hafm import resample, to_mono
+from ..segments import RandomSegments, read_segment
 from . import SAMPLING_RATE
 from .augmentation import augment
 
 
 MIN_SECONDS = 1.0
-SILENCE = 1e-3  # root mean square, -60 dB full scale
-ATTEMPTS = 10
 LEAK_PROBABILITY = 0.3
+
+
+class AudioFile(NamedTuple):
+    """Where a file is, its sampling rate in Hz and its length in samples."""
+
+    path: Path
+    sampling_rate: int
+    frames: int
 
 
 class AudioFolder:
@@ -33,7 +38,7 @@ class AudioFolder:
         root: The folder.
 
     Attributes:
-        files: Paths, sampling rates in Hz and lengths in samples.
+        files: Those of use.
         skipped: Why the other audio files are of no use.
 
     Raises:
@@ -41,7 +46,7 @@ class AudioFolder:
     """
 
     def __init__(self, root: Path):
-        self.files: list[tuple[Path, int, int]] = []
+        self.files: list[AudioFile] = []
         self.skipped: dict[str, str] = {}
         root = existing_folder(root)
         found = [path for _, files in walk(root) for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
@@ -55,43 +60,39 @@ class AudioFolder:
             if info.duration < MIN_SECONDS:
                 self.skipped[str(path)] = f"it is shorter than {MIN_SECONDS:g} s"
                 continue
-            self.files.append((path, info.samplerate, info.frames))
+            self.files.append(AudioFile(path, info.samplerate, info.frames))
             digest.update(json.dumps([path.relative_to(root).as_posix(), info.frames]).encode())
         if not self.files:
             raise ValueError(f"{root} holds no audio that can be used; give a folder of wav, flac, ogg or mp3 files.")
         self.digest = digest.hexdigest()
-        siblings = defaultdict(list)
-        for index, (path, *_) in enumerate(self.files):
-            siblings[path.parent].append(index)
-        self._siblings = siblings
+        self._siblings = defaultdict(list)
+        for file in self.files:
+            self._siblings[file.path.parent].append(file)
 
     @property
     def seconds(self) -> float:
         """Length of all files."""
-        return sum(frames / rate for _, rate, frames in self.files)
+        return sum(file.frames / file.sampling_rate for file in self.files)
 
     def survey(self) -> dict[str, Any]:
         """Number of files and a digest of their names and lengths."""
         return {"count": len(self.files), "digest": self.digest}
 
-    def sibling(self, index: int, generator: np.random.Generator) -> int:
+    def sibling(self, file: AudioFile, generator: np.random.Generator) -> AudioFile:
         """Another file of the same folder, as stems of a song are, or any file where there is none."""
-        others = [other for other in self._siblings[self.files[index][0].parent] if other != index]
-        return int(generator.choice(others)) if others else int(generator.integers(len(self.files)))
+        others = [other for other in self._siblings[file.path.parent] if other != file] or self.files
+        return others[generator.integers(len(others))]
 
-    def read(self, index: int, start: float, samples: int) -> np.ndarray:
+    def read(self, file: AudioFile, start: float, samples: int) -> np.ndarray:
         """`[samples]` of a file at 16 kHz from `start` (in seconds), mono, zero behind its end and where it is damaged."""
-        path, rate, _ = self.files[index]
-        first, count = round(start * rate), -(-samples * rate // SAMPLING_RATE)
         try:
-            waveform, _ = soundfile.read(path, count, first, dtype="float32", always_2d=True)
+            with soundfile.SoundFile(file.path) as opened:
+                return read_segment(opened, round(start * file.sampling_rate), samples, SAMPLING_RATE)
         except soundfile.SoundFileError:
-            waveform = np.zeros((0, 1), np.float32)
-        waveform = resample(to_mono(np.nan_to_num(waveform.T)), rate, SAMPLING_RATE)[:samples]
-        return np.pad(waveform, (0, samples - len(waveform)))
+            return np.zeros(samples, np.float32)
 
 
-class CropDataset(Dataset):
+class CropDataset(RandomSegments):
     """Crops drawn at random; each is a function of the seed and its index alone.
 
     Args:
@@ -104,35 +105,34 @@ class CropDataset(Dataset):
     variance, as `Wav2Vec2FeatureExtractor` gives.
     """
 
+    silence = 1e-3  # root mean square, -60 dB full scale
+    attempts = 10
+
     def __init__(self, folder: AudioFolder, length: int, samples: int, seed: Sequence[int]):
-        self.folder, self.length, self.samples, self.seed = folder, length, samples, seed
+        super().__init__(folder.files, samples, SAMPLING_RATE, seed)
+        self.folder, self.length = folder, length
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        generator = np.random.default_rng([*self.seed, index])
-        file, start, clean = self._draw(generator)
+        generator, file, place, clean = self._draw(index)
         leak = None
         if generator.random() < LEAK_PROBABILITY:
-            leak = self.folder.read(self.folder.sibling(file, generator), start, self.samples)
+            leak = self.folder.read(self.folder.sibling(file, generator), self._start(file, place), self.num_samples)
         augmented = augment(clean, generator, leak)
         return {"clean": normalized(clean), "input_values": normalized(augmented)}
 
     def clean(self, index: int) -> torch.Tensor:
         """`clean` of an item alone."""
-        return normalized(self._draw(np.random.default_rng([*self.seed, index]))[2])
+        return normalized(self._draw(index)[-1])
 
-    def _draw(self, generator: np.random.Generator) -> tuple[int, float, np.ndarray]:
-        """File, start in seconds and samples of a crop, if possible not a silent one."""
-        for _ in range(ATTEMPTS):
-            file = int(generator.integers(len(self.folder.files)))
-            _, rate, frames = self.folder.files[file]
-            start = generator.uniform(0, max(frames / rate - self.samples / SAMPLING_RATE, 0))
-            waveform = self.folder.read(file, start, self.samples)
-            if np.sqrt(np.mean(waveform**2)) > SILENCE:
-                break
-        return file, start, waveform
+    def _read(self, file: AudioFile, place: float) -> np.ndarray:
+        return self.folder.read(file, self._start(file, place), self.num_samples)
+
+    def _start(self, file: AudioFile, place: float) -> float:
+        """Seconds from the beginning to `place` (0: as early, 1: as late as can be)."""
+        return place * max(file.frames / file.sampling_rate - self.num_samples / SAMPLING_RATE, 0)
 
 
 def normalized(waveform: np.ndarray) -> torch.Tensor:

@@ -15,7 +15,7 @@ from transformers import HubertConfig, HubertModel, TrainingArguments, Wav2Vec2F
 
 from ...data.resume import keep_settings, write_json, writing_to
 from ...provenance import versions
-from ..trainer import last_checkpoint
+from ..base_trainer import last_checkpoint
 from . import SAMPLING_RATE
 from .acoustic import chroma, mfcc
 from .crops import AudioFolder, CropDataset

@@ -1,17 +1,14 @@
 # Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
 """`MaskedPredictionTrainer`: transformers' Trainer for a HuBERT, which asks the teachers for the labels."""
 
-from pathlib import Path
-
 import torch
 from torch import nn
-from transformers import Trainer
-from transformers.trainer import TRAINING_ARGS_NAME
 
+from ..base_trainer import BaseTrainer
 from .teachers import Teacher
 
 
-class MaskedPredictionTrainer(Trainer):
+class MaskedPredictionTrainer(BaseTrainer):
     """
     Trains a [`HubertForMaskedPrediction`] on a [`CropDataset`].
 
@@ -52,12 +49,3 @@ class MaskedPredictionTrainer(Trainer):
                 logs |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
             self._sums, self._steps = torch.zeros_like(self._sums), 0
         super().log(logs, start_time)
-
-    def _run_epoch(self, **kwargs):
-        # Resumed after its last step, Trainer would make one more.
-        if self.state.global_step < self.state.max_steps:
-            super()._run_epoch(**kwargs)
-
-    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        super()._save(output_dir, state_dict)
-        (Path(output_dir or self.args.output_dir) / TRAINING_ARGS_NAME).unlink()  # a pickle that nothing reads

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from hafm_hf.training.codec.segments import QUIETEST_DB, RandomSegments
+from hafm_hf.training.segments import RandomSegments
 
 
 def write(path, samples, rate=24000):
@@ -30,8 +30,7 @@ def test_silence_is_passed_over(tmp_path):
     samples = np.zeros(10 * 24000)
     samples[-24000:] = 0.1 * np.sin(np.arange(24000))
     segments = RandomSegments([write(tmp_path / "late.flac", samples)], 2400, 24000)
-    levels = [np.sqrt(np.mean(segments[i] ** 2)) for i in range(30)]
-    assert np.mean(np.array(levels) > 10 ** (QUIETEST_DB / 20)) > 0.8
+    assert sum(segments[i].any() for i in range(30)) > 24
 
 
 def test_short_files_are_padded_and_other_rates_resampled(tmp_path):
