@@ -17,6 +17,8 @@ from hafm_hf.hub_cards.card import full_card
 
 
 TRAINING = Path(__file__).with_name("tiny_training.md")
+# Where its stages sound best on validation songs with other settings than the paper's, see docs/LOG.md.
+SETTINGS = {"fine": {"do_sample": False, "guidance_scale": 1.0}}
 
 
 def main(checkpoint: str) -> None:
@@ -24,10 +26,13 @@ def main(checkpoint: str) -> None:
     unfinished = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.copytree(checkpoint, unfinished)
+    model = HafmModel.from_pretrained(unfinished)
+    for name, settings in SETTINGS.items():
+        model.stages[name].generation_config.update(**settings)
+    model.save_pretrained(unfinished)
     for code in unfinished.rglob("*.py"):  # inside the package a checkpoint uses the package's own
         code.unlink()
     store_in_bfloat16(str(unfinished))
-    model = HafmModel.from_pretrained(unfinished)
     full_card(model, folder.name, "apache-2.0", TRAINING.read_text(encoding="utf-8")).save(unfinished / "README.md")
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)

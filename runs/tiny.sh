@@ -11,7 +11,7 @@ layer=4  # of the HuBERT; see docs/LOG.md
 export OMP_NUM_THREADS=1  # one thread a process: what is computed does not depend on the machine, and two run beside each other
 
 # 1. Songs: to train on, to choose by, and to measure on at the very end.
-"$bin/hafm" render-band -o "$out/band" --split train --songs 700 --processes 2
+"$bin/hafm" render-band -o "$out/band" --split train --songs 1300 --processes 2
 "$bin/hafm" render-band -o "$out/band" --split validation --songs 40 --processes 2
 "$bin/hafm" render-band -o "$out/band" --split test --songs 200 --processes 2
 
