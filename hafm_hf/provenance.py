@@ -40,6 +40,6 @@ def sampling_settings(model, **given: float | None) -> dict[str, dict]:
     for stage_name, stage in model.stages.items():
         own = {name: getattr(stage.generation_config, name, None) for name in names}
         settings[stage_name] = own | {name: value for name, value in given.items() if value is not None}
-        if settings[stage_name]["temperature"] == 0:
-            settings[stage_name]["do_sample"] = False
+        if given.get("temperature") is not None:
+            settings[stage_name]["do_sample"] = given["temperature"] > 0
     return settings

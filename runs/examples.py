@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 import soundfile
+from PIL import Image
 from transformers import pipeline
 
 import hafm_hf
@@ -30,7 +31,9 @@ def main() -> None:
         vocal = hafm_hf.load_audio(path)
         take = accompany(vocal, seed=args.seed)
         rate, made = take["sampling_rate"], {"accompaniment": take["audio"], "mix": take["mix"]}
-        draw(args.output / f"{path.stem}.png", {"voice": accompany.preprocess(vocal)} | made, rate)
+        picture = args.output / f"{path.stem}.png"
+        draw(picture, {"voice": accompany.preprocess(vocal)} | made, rate)
+        Image.open(picture).convert("RGB").quantize(64).save(picture, optimize=True)  # a third of the bytes
         for name, waveform in made.items():
             soundfile.write(args.output / f"{path.stem}.{name}.ogg", waveform, rate, format="OGG", subtype="VORBIS")
 

@@ -189,7 +189,9 @@ class HafmStageGenerationMixin(GenerationMixin):
         self, generation_config: GenerationConfig | None, **kwargs
     ) -> tuple[GenerationConfig, dict[str, Any]]:
         if kwargs.get("temperature") == 0:
-            kwargs.update(do_sample=False, temperature=1.0)
+            kwargs.update(do_sample=False, temperature=1.0, top_k=50)  # values of which transformers does not warn
+        elif kwargs.get("temperature") is not None:
+            kwargs.setdefault("do_sample", True)
         generation_config, model_kwargs = super()._prepare_generation_config(generation_config, **kwargs)
         guidance_scale = generation_config.guidance_scale
         if guidance_scale is not None and guidance_scale < 1:

@@ -163,6 +163,14 @@ def test_guidance_below_1_is_an_error(stage):
         generate(stage, make_inputs(stage), guidance_scale=0.5)
 
 
+def test_a_temperature_makes_a_greedy_stage_sample():
+    stage = make_stage("semantic")
+    stage.generation_config.update(do_sample=False, temperature=1.0, top_k=50, guidance_scale=1.0)
+    inputs, seeds = make_inputs(stage), {"seeds": torch.tensor([7, 8, 9])}
+    assert not torch.equal(generate(stage, inputs, temperature=2.0, **seeds), generate(stage, inputs))
+    assert torch.equal(generate(stage, inputs, temperature=2.0, do_sample=False, **seeds), generate(stage, inputs))
+
+
 @pytest.mark.parametrize("mode", [{"num_beams": 2}, {"prompt_lookup_num_tokens": 2}])
 def test_guidance_is_for_sampling_and_greedy_search_only(stage, mode):
     with pytest.raises(ValueError, match="`guidance_scale` is 3.0, which .* cannot use"):
