@@ -3,7 +3,8 @@
 Muon for the matrices of the layers and AdamW for everything else, as one optimiser.
 
 Muon (Jordan et al., 2024) makes the momentum of a matrix orthogonal before it becomes a step, so that all directions are
-learnt at one pace. A small stage gets as far with it in 200 steps as with AdamW in more than a thousand (docs/LOG.md).
+learnt at one pace. In 200 steps of a small coarse stage codebook 1 came down from 6.65 nats to 5.87 with it, and to 6.48
+with AdamW alone (docs/LOG.md).
 """
 
 from torch import nn
