@@ -3,9 +3,12 @@
 Puts a checkpoint into the package as hafm-tiny: its weights rounded to bfloat16, without the code that travels with one on
 the Hub, with its model card.
 
-    python runs/ship_tiny.py CHECKPOINT
+    python runs/ship_tiny.py CHECKPOINT [RESULTS]
+
+RESULTS is the results.json of `hafm evaluate --model hafm-tiny`, for the card.
 """
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +16,7 @@ from pathlib import Path
 from store_in_bfloat16 import main as store_in_bfloat16
 
 from hafm_hf import DEFAULT_CHECKPOINT, HafmModel
+from hafm_hf.evaluation.report.model_card import card_results
 from hafm_hf.hub_cards.card import full_card
 
 
@@ -21,7 +25,7 @@ TRAINING = Path(__file__).with_name("tiny_training.md")
 SETTINGS = {"fine": {"do_sample": False, "temperature": 1.0, "top_k": 50, "guidance_scale": 1.0}}
 
 
-def main(checkpoint: str) -> None:
+def main(checkpoint: str, results: str | None = None) -> None:
     folder = Path(DEFAULT_CHECKPOINT)
     unfinished = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -33,7 +37,9 @@ def main(checkpoint: str) -> None:
     for code in unfinished.rglob("*.py"):  # inside the package a checkpoint uses the package's own
         code.unlink()
     store_in_bfloat16(str(unfinished))
-    full_card(model, folder.name, "apache-2.0", TRAINING.read_text(encoding="utf-8")).save(unfinished / "README.md")
+    measured = card_results(json.loads(Path(results).read_text(encoding="utf-8")), folder.name) if results else None
+    card = full_card(model, folder.name, "apache-2.0", TRAINING.read_text(encoding="utf-8"), measured)
+    card.save(unfinished / "README.md")
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -41,6 +47,6 @@ def main(checkpoint: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python runs/ship_tiny.py CHECKPOINT")
-    main(sys.argv[1])
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: python runs/ship_tiny.py CHECKPOINT [RESULTS]")
+    main(*sys.argv[1:])

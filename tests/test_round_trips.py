@@ -14,6 +14,7 @@ import pytest
 import soundfile
 import torch
 import yaml
+from huggingface_hub import EvalResult, ModelCard
 from tiny_checkpoint import make_model, make_processor
 from transformers import AutoConfig, AutoModel, AutoProcessor, pipeline
 from waveforms import noise, tone
@@ -284,3 +285,10 @@ def test_the_full_card_tells_the_shapes():
     for name, stage in model.stages.items():
         row = next(line for line in card.splitlines() if line.startswith(f"| {name} |"))
         assert f"width {stage.config.hidden_size}" in row and f"{stage.config.window_seconds:g} s" in row
+
+
+def test_the_full_card_holds_results_for_the_hub():
+    result = EvalResult("audio-to-audio", "band", "The band", "onset", 0.1, task_name="vocal accompaniment")
+    loaded = ModelCard(full_card(make_model(), "user/mine", eval_results=[result]).content).data
+    assert loaded.model_name == "mine"
+    assert [(found.dataset_name, found.metric_value) for found in loaded.eval_results] == [("The band", 0.1)]

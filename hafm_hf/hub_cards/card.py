@@ -3,23 +3,32 @@
 
 from pathlib import Path
 
-from huggingface_hub import ModelCard, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ..modeling.card_hafm import CITATION, INTRODUCTION, METADATA
 
 
-def full_card(model, repo_id: str, license: str | None = None, training: str | None = None) -> ModelCard:
+def full_card(
+    model,
+    repo_id: str,
+    license: str | None = None,
+    training: str | None = None,
+    eval_results: list[EvalResult] | None = None,
+) -> ModelCard:
     """
     Args:
         model (`HafmModel`): the card tells the shapes of its stages.
         repo_id (`str`): its name on the Hub, as in the code that the card shows.
         license (`str`, *optional*): of the weights, by its Hub name, such as `"cc-by-4.0"`.
         training (`str`, *optional*): Markdown that says how it was trained: data, recipe, duration.
+        eval_results (`list[EvalResult]`, *optional*): what the Hub shows beside the model, see `card_results`.
     """
+    name = repo_id.split("/")[-1]
+    measured = {"eval_results": eval_results, "model_name": name} if eval_results else {}
     return ModelCard.from_template(
-        ModelCardData(**METADATA, license=license),
+        ModelCardData(**METADATA, license=license, **measured),
         template_path=Path(__file__).with_name("model_card.md"),
-        name=repo_id.split("/")[-1],
+        name=name,
         introduction=INTRODUCTION.format(repo_id=repo_id),
         stages=[stage_row(name, stage) for name, stage in model.stages.items()],
         total=f"{model.num_parameters() / 1e6:.1f} M",
