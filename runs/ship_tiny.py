@@ -5,7 +5,7 @@ the Hub, with its model card.
 
     python runs/ship_tiny.py CHECKPOINT [RESULTS]
 
-RESULTS is the results.json of `hafm evaluate --model hafm-tiny`, for the card.
+RESULTS is the results.json of `hafm evaluate --model hafm_hf/checkpoints/hafm-tiny`, for the card.
 """
 
 import json
