@@ -568,6 +568,7 @@ class HafmStageModel(HafmPreTrainedModel):
         if past_key_values is not None:
             past_length = past_key_values.get_seq_length()
             key_length = past_key_values.get_mask_sizes(query_length, 0)[0]
+        # Conditioning in the cache: its mask tells its length, or what the tokens' mask leaves, or where the tokens began.
         if not prefix_length and conditioning_mask is not None:
             source_length = conditioning_mask.shape[1]
         elif not prefix_length and attention_mask is not None:

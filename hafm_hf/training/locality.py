@@ -6,6 +6,8 @@ steps on finding out that what is near tells most. As in ALiBi (Press et al., 20
 unlike there, the bias learns on.
 """
 
+import math
+
 import torch
 
 from ..modeling.modeling_hafm import HafmStageModel
@@ -20,19 +22,15 @@ STEEPEST, FLATTEST = 0.5, 0.005
 def start_local(stage: HafmStageModel) -> None:
     """Set the position biases of a new stage, in place: near tokens, and conditioning that sounds at nearly the same time."""
     config, decoder = stage.config, stage.decoder
-    slopes = torch.logspace(torch.tensor(STEEPEST).log10(), torch.tensor(FLATTEST).log10(), config.num_attention_heads)
+    slopes = torch.logspace(math.log10(STEEPEST), math.log10(FLATTEST), config.num_attention_heads)
     tokens = torch.arange(config.relative_attention_max_distance)
-    fill(
-        decoder.relative_position_bias.relative_attention_bias,
-        decoder.relative_position_bias.bucket(tokens),
-        tokens,
-        slopes,
-    )
-    if decoder.conditioning_bias is not None:
+    bias = decoder.relative_position_bias
+    fill(bias.relative_attention_bias, bias.bucket(tokens), tokens, slopes)
+    if (bias := decoder.conditioning_bias) is not None:
         frames = torch.arange(-config.conditioning_window_frames, config.conditioning_window_frames + 1)
         for source in range(len(config.conditioning_sources)):
-            buckets = decoder.conditioning_bias.bucket(frames, torch.tensor(source))
-            fill(decoder.conditioning_bias.relative_attention_bias, buckets, frames.abs(), slopes)
+            buckets = bias.bucket(frames, torch.tensor(source))
+            fill(bias.relative_attention_bias, buckets, frames.abs(), slopes)
 
 
 def fill(
