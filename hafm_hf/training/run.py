@@ -11,6 +11,7 @@ from transformers import set_seed
 from ..data.resume import replacing
 from ..modeling.modeling_hafm import HafmModel
 from ..modeling.processing_hafm import HafmProcessor
+from . import STAGES
 from .arguments import HafmTrainingArguments
 from .base_trainer import last_checkpoint
 from .callbacks import ListenCallback
@@ -90,6 +91,10 @@ def start(model, recipe: Recipe, processor: HafmProcessor | None) -> None:
     for name in ("start_from_tokenizer", "start_local"):
         if getattr(recipe, name) and recipe.checkpoint is not None:
             raise ValueError(f"`{name}` is for new stages; leave it or `checkpoint` out.")
+    if recipe.stage not in STAGES and (recipe.start_from_tokenizer or recipe.start_local):
+        raise ValueError(
+            f"`start_from_tokenizer` and `start_local` are for HAFM's own stages; a {recipe.stage} has neither."
+        )
     if recipe.start_from_tokenizer:
         if processor is None:
             raise ValueError("`start_from_tokenizer` needs the `processor` that made the data.")

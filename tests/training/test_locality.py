@@ -1,11 +1,14 @@
 # Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
 """Stages that start local: the position bias falls with distance, in time for the conditioning, faster in some heads."""
 
+import pytest
 import torch
 from training.clips import stage_config
 
 from hafm_hf.training import STAGES
 from hafm_hf.training.locality import start_local
+from hafm_hf.training.recipes import Recipe
+from hafm_hf.training.run import start
 
 
 def stage(**config):
@@ -42,3 +45,9 @@ def test_the_start_is_a_start_and_learns_on():
     start_local(model)
     biases = (model.decoder.relative_position_bias, model.decoder.conditioning_bias)
     assert all(bias.relative_attention_bias.weight.requires_grad for bias in biases)
+
+
+def test_what_is_no_stage_of_hafm_cannot_start_local():
+    recipe = Recipe(stage="seq2seq", train_data="data", training={}, start_local=True)
+    with pytest.raises(ValueError, match="are for HAFM's own stages; a seq2seq has neither"):
+        start(None, recipe, None)
