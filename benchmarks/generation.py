@@ -32,9 +32,11 @@ from transformers.models.musicgen.modeling_musicgen import MusicgenForCausalLM
 from transformers.utils import logging
 
 from hafm_hf import HafmCoarseModel, HafmFineModel, HafmSemanticModel
-from hafm_hf.modeling.decoding_hafm import Sampler, StageDecoder, embed_conditioning
+from hafm_hf.modeling.decoding_hafm import StageDecoder, embed_conditioning
 from hafm_hf.modeling.generation_hafm import SeededSamplingLogitsProcessor
+from hafm_hf.modeling.key_value_cache_hafm import make_cache
 from hafm_hf.modeling.packed_linear_hafm import PRECISIONS, pack_linear
+from hafm_hf.modeling.sampling_hafm import Sampler
 
 
 STAGES = {"semantic": HafmSemanticModel, "coarse": HafmCoarseModel, "fine": HafmFineModel}
@@ -80,11 +82,11 @@ def decoder_steps(setting: Setting, precision: str) -> Step:
     # One row stands for all: what was read makes no difference to the time, and is overwritten.
     conditioning = {name: setting.inputs[name][:1] for name in setting.stage.config.conditioning_sources}
     decoder.read_conditioning(embed_conditioning(setting.stage, conditioning, None, guided=False))
-    decoder.keys.normal_(), decoder.values.normal_()
+    decoder.cache.keys.normal_(), decoder.cache.values.normal_()
     sample = sampler(setting.windows)
 
     def run(steps: int) -> None:
-        ids, decoder.filled = setting.inputs["input_ids"][:, -1], setting.filled
+        ids, decoder.cache.filled = setting.inputs["input_ids"][:, -1], setting.filled
         for index in range(setting.half, setting.half + steps):
             ids = sample(decoder.step(ids.repeat(2), index), index)
 
@@ -105,16 +107,19 @@ def bare_steps(setting: Setting, precision: str) -> Step:
         (pack_linear(weight, precision, setting.rows), torch.randn(setting.rows, weight.shape[1], dtype=dtype))
         for weight in products(setting)
     ]
-    shape = (config.num_hidden_layers, setting.rows * config.num_attention_heads)
-    keys = torch.randn(*shape, config.head_dim, filled, dtype=dtype)
-    values, query, weights = keys.mT.contiguous(), keys[0, :, None, :, 0].contiguous(), keys[0, :, :1].contiguous()
+    cache = make_cache(config, setting.rows, filled + 1, dtype, torch.device("cpu"))
+    cache.keys.normal_(), cache.values.normal_()
+    cache.filled = filled
+    cache.begin_step()
+    heads = setting.rows * config.num_attention_heads
+    query, weights = torch.randn(heads, config.head_dim), torch.rand(heads, filled + 1).to(dtype)
 
     def run(steps: int) -> None:
         for _ in range(steps):
             for linear, activation in linears:
                 linear(activation)
-            for key, value in zip(keys, values, strict=True):
-                torch.bmm(query, key), torch.bmm(weights, value)
+            for layer in range(config.num_hidden_layers):
+                cache.scores(layer, query), cache.weighted_values(layer, weights)
 
     return run
 

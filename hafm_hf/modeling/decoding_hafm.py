@@ -12,15 +12,17 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
+from .key_value_cache_hafm import make_cache
 from .packed_linear_hafm import INT8_ROWS, pack_linear
+from .sampling_hafm import Sampler
 
 
 # Positions, over all rows, that run through the layers together before the first step: they bound its memory.
 PREFILL_POSITIONS = 4096
-# Random numbers drawn at a time: they stay in the cache of a core.
-NOISE_VALUES = 2**17
+# Kernels are slow where the inner size of the feed-forward network, 1365 in the paper, is no multiple of this.
+INNER_MULTIPLE = 32
 
 
 class PackedLayer(NamedTuple):
@@ -56,7 +58,7 @@ class StageDecoder:
         rows: read together; with guidance twice the batch.
         positions: of conditioning and tokens together, at most.
         precision: of weights and caches, "float32", "bfloat16" or "int8" (weights; caches in bfloat16). The residual
-            stream, the softmax and the logits are in float32 with all of them.
+            stream and the logits are in float32 with all of them.
     """
 
     def __init__(self, stage, rows: int, positions: int, precision: str):
@@ -66,7 +68,7 @@ class StageDecoder:
             precision = "bfloat16"
         self.dtype = torch.float32 if precision == "float32" else torch.bfloat16
         self.layers = [pack_layer(layer, precision, rows) for layer in stage.decoder.layers]
-        self.heads = [pack(head, "float32", rows, stage.decoder.norm) for head in stage.lm_heads]
+        self.heads = [pack_linear(weight_of(head, stage.decoder.norm), "float32", rows) for head in stage.lm_heads]
         self.activation = stage.decoder.layers[0].mlp.act_fn
         self.token_tables = token_tables(stage)
         self.reversed_bias = reversed_bias(stage, positions)
@@ -74,16 +76,12 @@ class StageDecoder:
         epsilon = torch.tensor(config.rms_norm_eps, device=device)
         self.epsilon, self.head_epsilon = (epsilon * config.hidden_size).sqrt(), (epsilon * config.head_dim).sqrt()
 
-        layers, heads, size = config.num_hidden_layers, config.num_attention_heads, config.head_dim
-        # As the products of queries and keys, and of weights and values, read them: along the last dimension.
-        self.keys = torch.empty(layers, rows, heads, size, positions, dtype=self.dtype, device=device)
-        self.values = torch.empty(layers, rows, heads, positions, size, dtype=self.dtype, device=device)
-        self.positions, self.filled, self.padding = positions, 0, None
+        self.cache = make_cache(config, rows, positions, self.dtype, device)
+        self.positions, self.padding = positions, None
+        heads, size = config.num_attention_heads, config.head_dim
         # Where a step keeps what it computes of each layer in turn, without looking for memory and making views of it.
         self.projected = torch.empty(rows, 3, heads, size, device=device)
         self.head_lengths = torch.empty(rows, 2, heads, 1, device=device)
-        self.query = torch.empty(rows, heads, size, dtype=self.dtype, device=device)
-        self.attended = torch.empty(rows * heads, 1, size, dtype=self.dtype, device=device)
 
     def read_conditioning(self, prefix: Prefix) -> None:
         """Reads the conditioning, which comes before everything else."""
@@ -103,7 +101,6 @@ class StageDecoder:
 
     def _read(self, embeddings: torch.Tensor, frames: torch.LongTensor) -> torch.Tensor:
         batch_size, length, _ = embeddings.shape
-        start, end = self.filled, self.filled + length
         together = max(PREFILL_POSITIONS // length, 1)
         last = [
             self._read_rows(
@@ -111,14 +108,13 @@ class StageDecoder:
             )
             for first in range(0, batch_size, together)
         ]
-        self.keys[:, batch_size:, ..., start:end] = self.keys[:, batch_size - 1, None, ..., start:end]
-        self.values[:, batch_size:, :, start:end] = self.values[:, batch_size - 1, None, :, start:end]
-        self.filled = end
+        self.cache.filled += length
+        self.cache.repeat_row(batch_size - 1)
         return torch.cat(last)
 
     def _read_rows(self, rows: slice, embeddings: torch.Tensor, frames: torch.LongTensor) -> torch.Tensor:
         batch_size, length, _ = embeddings.shape
-        start, end = self.filled, self.filled + length
+        start, end = self.cache.filled, self.cache.filled + length
         positions = torch.arange(end, device=embeddings.device)
         distance = positions[start:, None] - positions
         bias = self.reversed_bias[:, self.positions - 1 - distance.clamp(min=0)][None]
@@ -131,14 +127,11 @@ class StageDecoder:
         states = embeddings.flatten(0, 1).float()
         for index, layer in enumerate(self.layers):
             projected = layer.qkv(self._normalized(states)).float().unflatten(0, (batch_size, length))
-            query, key, value = projected.unflatten(2, (3, *self.query.shape[1:])).permute(2, 0, 3, 1, 4)
-            keys, values = self.keys[index, rows], self.values[index, rows]
-            keys[..., start:end] = (key / lengths(key, self.head_epsilon)).mT
-            values[..., start:end, :] = value
+            query, key, value = projected.unflatten(2, self.projected.shape[1:]).permute(2, 0, 3, 1, 4)
+            self.cache.write(index, rows, key / lengths(key, self.head_epsilon), value)
             attended = scaled_dot_product_attention(
                 query / lengths(query, self.head_epsilon) * layer.query_gain,
-                keys[..., :end].mT.float().contiguous(),
-                values[..., :end, :].float(),
+                *self.cache.read(index, rows, end),
                 attn_mask=bias,
                 scale=1.0,
             )
@@ -157,25 +150,20 @@ class StageDecoder:
         Returns:
             `torch.FloatTensor` of shape `(rows, vocab_size)`, the logits of the next token.
         """
-        end = self.filled + 1
-        bias = self._step_bias(index, end).expand(len(input_ids), -1, -1).reshape(-1, 1, end)
-        projected, query = self.projected.flatten(1), self.query.view_as(self.attended)
+        self.cache.begin_step()
+        end = self.cache.filled
+        bias = self._step_bias(index, end).to(self.dtype).expand(len(input_ids), -1, -1).reshape(-1, end)
+        projected = self.projected.flatten(1)
         queries_and_keys, (raw_query, key, value) = self.projected[:, :2], self.projected.unbind(1)
 
         states = self.token_tables[index % len(self.heads)].index_select(0, input_ids)
-        for layer, keys, values in zip(self.layers, self.keys, self.values, strict=True):
+        for number, layer in enumerate(self.layers):
             projected.copy_(layer.qkv(self._normalized(states)))
             torch.linalg.vector_norm(queries_and_keys, dim=-1, keepdim=True, out=self.head_lengths)
             queries_and_keys.div_(torch.hypot(self.head_lengths, self.head_epsilon, out=self.head_lengths))
-            torch.mul(raw_query, layer.query_gain, out=self.query)
-            keys.select(-1, self.filled).copy_(key)
-            values.select(-2, self.filled).copy_(value)
-            scores = torch.bmm(query, keys.flatten(0, 1).narrow(-1, 0, end))
-            weights = torch.softmax(scores + bias, dim=-1).to(self.dtype)
-            torch.bmm(weights, values.flatten(0, 1).narrow(-2, 0, end), out=self.attended)
-            states += layer.out(self.attended.view(len(states), -1))
+            attended = self.cache.attend(number, raw_query * layer.query_gain, key, value, bias)
+            states += layer.out(attended)
             states += self._feed_forward(layer, states)
-        self.filled = end
         return self.logits(states, index)
 
     def logits(self, states: torch.Tensor, index: int) -> torch.Tensor:
@@ -211,21 +199,25 @@ def gain(norm: nn.Module) -> torch.Tensor:
     return norm.weight.float() * norm.weight.shape[0] ** 0.5
 
 
-def pack(module: nn.Linear, precision: str, rows: int, norm: nn.Module | None = None) -> Callable:
-    """A linear layer, and the gain of the norm before it."""
+def weight_of(module: nn.Linear, norm: nn.Module | None = None) -> torch.Tensor:
+    """The weight of a linear layer, with the gain of the norm before it."""
     weight = module.weight.float()
-    return pack_linear(weight if norm is None else weight * gain(norm), precision, rows)
+    return weight if norm is None else weight * gain(norm)
 
 
 def pack_layer(layer: nn.Module, precision: str, rows: int) -> PackedLayer:
     attention, mlp = layer.self_attn, layer.mlp
-    return PackedLayer(
-        qkv=pack(attention.qkv_proj, precision, rows, layer.input_layernorm),
-        out=pack(attention.o_proj, precision, rows),
-        gate_up=pack(mlp.gate_up_proj, precision, rows, layer.post_attention_layernorm),
-        down=pack(mlp.down_proj, precision, rows),
-        query_gain=gain(attention.q_norm) * gain(attention.k_norm) * attention.scaling,
-    )
+    gate_up = weight_of(mlp.gate_up_proj, layer.post_attention_layernorm).unflatten(0, (2, -1))
+    # More gates and ups, of zeros, which nothing reads.
+    padding = -gate_up.shape[1] % INNER_MULTIPLE
+    weights = {
+        "qkv": weight_of(attention.qkv_proj, layer.input_layernorm),
+        "out": weight_of(attention.o_proj),
+        "gate_up": pad(gate_up, (0, 0, 0, padding)).flatten(0, 1),
+        "down": pad(weight_of(mlp.down_proj), (0, padding)),
+    }
+    packed = {name: pack_linear(weight, precision, rows) for name, weight in weights.items()}
+    return PackedLayer(**packed, query_gain=gain(attention.q_norm) * gain(attention.k_norm) * attention.scaling)
 
 
 def token_tables(stage) -> torch.Tensor:
@@ -272,39 +264,6 @@ class ConditioningBias:
             self.frame, self.own = frame, self.by_distance[self.places + frame].mT
         rest = bias[..., self.places.shape[1] :]
         return torch.cat([self.own, rest.expand(len(self.own), -1, -1)], dim=-1)
-
-
-class Sampler:
-    """
-    Next tokens from logits: the logits processors of `generate` in a few operations.
-
-    Args:
-        guidance_scale: of rows that are first all conditional, then all unconditional; `None` without the latter.
-        temperature, top_k: of sampling; `None` takes the likeliest token, 0 filters nothing.
-        noise: takes the index of the first token to predict, a number of tokens and the vocabulary's size, and returns
-            Gumbel noise `(tokens, batch_size, vocab_size)`.
-    """
-
-    def __init__(self, guidance_scale: float | None, temperature: float | None, top_k: int, noise: Callable):
-        self.guidance_scale, self.temperature, self.top_k, self.noise = guidance_scale, temperature, top_k, noise
-        self.first, self.block = 0, ()
-
-    def __call__(self, logits: torch.FloatTensor, index: int) -> torch.LongTensor:
-        """Token `index` (0 for the first after BOS) of each sample from its logits `(rows, vocab_size)`."""
-        if self.guidance_scale is not None:
-            conditional, unconditional = logits.chunk(2)
-            logits = torch.lerp(unconditional, conditional, self.guidance_scale)
-        if self.temperature is None:
-            return logits.argmax(dim=-1)
-        if 0 < self.top_k < logits.shape[-1]:
-            logits = logits.masked_fill(logits < logits.topk(self.top_k).values[:, -1:], -float("inf"))
-        return (logits + self._noise(index, logits)).argmax(dim=-1)
-
-    def _noise(self, index: int, logits: torch.FloatTensor) -> torch.FloatTensor:
-        if not 0 <= index - self.first < len(self.block):
-            count = max(NOISE_VALUES // logits.numel(), 1)
-            self.first, self.block = index, self.noise(index, count, logits.shape[-1]).mul_(self.temperature).unbind()
-        return self.block[index - self.first]
 
 
 def decode(
@@ -375,4 +334,4 @@ def embed_conditioning(stage, conditioning, mask, guided: bool) -> Prefix:
     )
 
 
-__all__ = ["Sampler", "StageDecoder", "decode"]
+__all__ = ["StageDecoder", "decode"]

@@ -18,8 +18,9 @@ from transformers.generation import (
     TopKLogitsWarper,
 )
 
-from .decoding_hafm import Sampler, decode
+from .decoding_hafm import decode
 from .packed_linear_hafm import PRECISIONS
+from .sampling_hafm import Sampler
 
 
 UINT32 = 0xFFFFFFFF

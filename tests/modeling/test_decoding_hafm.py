@@ -7,7 +7,7 @@ from tiny_stages import make_inputs, make_stage, row_of
 from torch import nn
 from transformers import DynamicCache, LogitsProcessorList, TopPLogitsWarper
 
-from hafm_hf.modeling import decoding_hafm, generation_hafm
+from hafm_hf.modeling import decoding_hafm, generation_hafm, key_value_cache_hafm
 from hafm_hf.modeling.decoding_hafm import StageDecoder, embed_conditioning
 
 
@@ -90,13 +90,6 @@ def test_each_sequence_has_its_own_noise(stage, decoded):
     assert decoded == [6]
 
 
-def test_noise_in_blocks_is_the_same_noise(stage, monkeypatch):
-    inputs, settings = make_inputs(stage), SETTINGS["sampled"] | {"seeds": torch.tensor([7, 8, 9])}
-    expected = generate(stage, inputs, **settings)
-    monkeypatch.setattr(decoding_hafm, "NOISE_VALUES", 4 * 3 * stage.config.vocab_size)
-    assert torch.equal(generate(stage, inputs, **settings), expected)
-
-
 def test_a_prefix_read_in_parts_is_the_same(stage, monkeypatch):
     inputs, settings = ragged(make_inputs(stage, tokens=6)), SETTINGS["guided"]
     expected = generate(stage, inputs, **settings)
@@ -158,6 +151,21 @@ def test_without_onednn_the_tokens_are_the_same(stage, monkeypatch):
     inputs, settings = make_inputs(stage), SETTINGS["sampled-guided"] | {"seeds": torch.tensor([7, 8, 9])}
     expected = generate(stage, inputs, **settings)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert torch.equal(generate(stage, inputs, **settings), expected)
+
+
+def test_without_fbgemm_the_tokens_are_the_same(stage, monkeypatch):
+    inputs, settings = ragged(make_inputs(stage)), SETTINGS["sampled-guided"] | {"seeds": torch.tensor([7, 8, 9])}
+    expected = generate(stage, inputs, **settings)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    assert torch.equal(generate(stage, inputs, **settings), expected)
+
+
+@pytest.mark.parametrize("make", [lambda inputs: inputs, ragged], ids=["whole", "ragged"])
+def test_keys_in_many_blocks_give_the_same_tokens(stage, monkeypatch, make):
+    inputs, settings = make(make_inputs(stage, tokens=6)), SETTINGS["guided"]
+    expected = generate(stage, inputs, **settings)
+    monkeypatch.setattr(key_value_cache_hafm, "BLOCK", 4)
     assert torch.equal(generate(stage, inputs, **settings), expected)
 
 
