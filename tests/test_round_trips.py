@@ -30,6 +30,7 @@ from hafm_hf import (
     HafmSemanticModel,
 )
 from hafm_hf.hub_cards.card import full_card
+from hafm_hf.modeling.loudness_hafm import PeakLimiter
 
 
 WAVEFORM = (tone(0.1, 24000) + noise(0.1, 24000, 1, 0.02))[0]
@@ -178,7 +179,10 @@ def saved(checkpoint, tmp_path, monkeypatch) -> HafmPipeline:
 def assert_accompanied(names: list[str], accompany: HafmPipeline):
     expected = accompany(WAVEFORM, sampling_rate=24000, seed=3)["audio"]
     for name in names:
-        assert np.array_equal(np.load(f"{name}.npy"), expected), name
+        audio = np.load(f"{name}.npy")
+        if name == "parts":  # peaks are left to the pipeline
+            audio = PeakLimiter(24000)(audio)
+        assert np.array_equal(audio, expected), name
 
 
 def test_folders_work_without_the_package(saved):

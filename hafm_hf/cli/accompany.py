@@ -152,8 +152,7 @@ def play(accompany: HafmPipeline, vocal: AudioClip, voice: np.ndarray) -> dict:
     for piece in accompany.stream(vocal):
         if not pieces:
             sys.stdout.buffer.write(endless_wav_header(piece["sampling_rate"]))
-        samples = np.rint(piece["audio"] * 32768).clip(-32768, 32767)
-        sys.stdout.buffer.write(samples.astype("<i2").tobytes())
+        sys.stdout.buffer.write(np.rint(piece["audio"] * 32768).astype("<i2").tobytes())
         sys.stdout.buffer.flush()
         pieces.append(piece)
     rate = pieces[0]["sampling_rate"]

@@ -1,5 +1,5 @@
 # Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
-"""Loudness after ITU-R BS.1770-4, and mixing by it."""
+"""Loudness after ITU-R BS.1770-4, a peak limiter, and mixing by both."""
 
 import math
 from collections.abc import Iterator
@@ -9,7 +9,10 @@ import numpy as np
 from .audio_hafm import PEAK, scaled_to_peak
 
 
-__all__ = ["k_weighting_biquads", "loudness", "match_loudness", "mix"]
+__all__ = ["PeakLimiter", "k_weighting_biquads", "loudness", "match_loudness", "mix"]
+
+# How often gain makes up for what limiting took, and how many LU may stay missing: fewer than anybody hears.
+_MATCHING_ROUNDS, _MATCHING_TOLERANCE = 3, 0.01
 
 # The tables of the standard, at 48 kHz: numerator and denominator of each biquad.
 _SHELF = (1.53512485958697, -2.69169618940638, 1.19839281085285), (1.0, -1.69065929318241, 0.73248077421585)
@@ -98,23 +101,96 @@ def loudness(waveform: np.ndarray, sampling_rate: int) -> float:
     return float(lufs(powers[lufs(powers) > lufs(powers.mean()) - 10].mean()))
 
 
+class PeakLimiter:
+    """
+    Turns the gain down around peaks that would exceed a ceiling. A signal below it stays as it is, to the bit.
+
+    The reduction in dB that a sample needs is held over the look-ahead before it, decays exponentially behind it, and is
+    averaged over the look-ahead, with a Hann window. All that is averaged for a sample suffices for it, so none exceeds
+    the ceiling (Hämäläinen, "Smoothing of the control signal without clipped output in digital peak limiters", DAFx 2002).
+
+    A limiter hears one signal, whole or in pieces, with the same result. All channels get the same gain.
+
+    Args:
+        sampling_rate (`int`): in Hz.
+        ceiling_db (`float`, defaults to -1.0): in dB full scale. The headroom is for what resampling and lossy coding add
+            to peaks, as EBU R 128 asks for.
+        lookahead (`float`, defaults to 0.005): seconds before a peak in which the gain goes down: too few to be heard
+            apart from the peak, enough not to click.
+        release (`float`, defaults to 0.05): time constant in seconds by which the gain recovers: longer than a period of
+            the bass, which would be distorted, shorter than a beat, or each hit would hush the music behind it.
+    """
+
+    def __init__(self, sampling_rate: int, ceiling_db: float = -1.0, lookahead: float = 0.005, release: float = 0.05):
+        self.ceiling_db = ceiling_db
+        self.decay = 1 / (release * sampling_rate)
+        weights = np.hanning(round(lookahead * sampling_rate) + 3)[1:-1]
+        self.weights = weights / weights.sum()
+        self.delay = len(weights) - 1
+        self.reductions = np.zeros(self.delay)  # of the samples before those that wait
+        self.waiting = None  # samples that are not final; first of all the silence before the signal
+        self.silence = self.delay  # samples of it that are still to come out
+
+    def __call__(self, piece: np.ndarray, last: bool = True) -> np.ndarray:
+        """
+        Limits the whole signal, or its next piece with `last=False` for all but the last.
+
+        Args:
+            piece (`np.ndarray` of shape `[samples]` or `[channels, samples]`): full scale 1.
+            last (`bool`, defaults to `True`): whether the signal ends here. Before that, the samples of one look-ahead
+                wait for the next piece.
+
+        Returns:
+            `np.ndarray`: float32, all samples that are final.
+        """
+        silence = np.zeros((*piece.shape[:-1], self.delay), np.float32)
+        waiting = silence if self.waiting is None else self.waiting
+        waveform = np.concatenate([waiting, piece, *([silence] if last else [])], axis=-1, dtype=np.float32)
+        gains = self._gains(np.abs(waveform).reshape(-1, waveform.shape[-1]).max(axis=0))
+        self.waiting = waveform[..., len(gains) :]
+        skipped = min(self.silence, len(gains))
+        self.silence -= skipped
+        return (waveform[..., : len(gains)] * gains)[..., skipped:]
+
+    def _gains(self, magnitudes: np.ndarray) -> np.ndarray:
+        """Gains of samples from their magnitudes `[samples]`, all but the last `delay`."""
+        with np.errstate(divide="ignore"):  # silence has minus infinitely many dB
+            needed = np.maximum(20 * np.log10(magnitudes, dtype=np.float64) - self.ceiling_db, 0)
+            ahead = np.lib.stride_tricks.sliding_window_view(needed, self.delay + 1).max(axis=-1)
+            logarithms = np.log(np.concatenate([self.reductions, ahead]))
+        decays = self.decay * np.arange(len(logarithms))
+        reductions = np.exp(np.maximum.accumulate(logarithms + decays) - decays)
+        self.reductions = reductions[len(ahead) :]
+        return (10 ** (-np.convolve(reductions, self.weights, mode="valid") / 20)).astype(np.float32)
+
+
 def match_loudness(
     accompaniment: np.ndarray, vocal: np.ndarray, sampling_rate: int, offset_db: float = 0.0
 ) -> np.ndarray:
     """
-    Scales `accompaniment` to the loudness of `vocal` plus `offset_db`; silence on either side leaves it as it is.
+    `accompaniment` at the loudness of `vocal` plus `offset_db`, its peaks limited by a [`PeakLimiter`]. Silence on either
+    side leaves its gain as it is.
+
+    What limiting takes is made up for by gain, up to a point: where the vocal is louder than an accompaniment of such
+    peaks can be, it stays a little softer. A vocal beyond full scale counts as scaled down to it.
 
     Shapes `[samples]` or `[channels, samples]`; each is measured with the channels that it has.
     """
-    difference = loudness(vocal, sampling_rate) - loudness(accompaniment, sampling_rate)
-    if not math.isfinite(difference):
-        return accompaniment
-    return (accompaniment * 10 ** ((difference + offset_db) / 20)).astype(np.float32)
+    target = loudness(_within_peak(vocal), sampling_rate) + offset_db
+    gain_db, matched = 0.0, PeakLimiter(sampling_rate)(accompaniment)
+    for _ in range(_MATCHING_ROUNDS):
+        missing = target - loudness(matched, sampling_rate)
+        if not math.isfinite(missing) or abs(missing) < _MATCHING_TOLERANCE:
+            break
+        gain_db += missing
+        matched = PeakLimiter(sampling_rate)(accompaniment * 10 ** (gain_db / 20))
+    return matched
 
 
 def mix(vocal: np.ndarray, accompaniment: np.ndarray, sampling_rate: int) -> np.ndarray:
     """
     The vocal over an accompaniment of the same loudness, the whole scaled down where it would exceed a peak of `PEAK`.
+    Peaks of the accompaniment are limited, those of the vocal never are.
 
     Args:
         vocal, accompaniment (`np.ndarray` of shape `[samples]` or `[channels, samples]`):
@@ -138,5 +214,9 @@ def mix(vocal: np.ndarray, accompaniment: np.ndarray, sampling_rate: int) -> np.
         raise ValueError(
             f"The vocal has {len(vocal)} channels and the accompaniment {len(accompaniment)}; make one of them mono."
         ) from error
-    mixed = (vocal + match_loudness(accompaniment, vocal, sampling_rate)).astype(np.float32)
-    return scaled_to_peak(mixed) if np.abs(mixed).max(initial=0.0) > PEAK else mixed
+    matched = match_loudness(accompaniment, vocal, sampling_rate)
+    return _within_peak((_within_peak(vocal) + matched).astype(np.float32))
+
+
+def _within_peak(waveform: np.ndarray) -> np.ndarray:
+    return scaled_to_peak(waveform) if np.abs(waveform).max(initial=0.0) > PEAK else waveform

@@ -6,12 +6,14 @@ a second. Every input gives exactly `ceil(samples / hop)` frames, whatever its l
 
 * the HuBERT in chunks of `chunk_seconds` with context on both sides, each normalised with the whole input;
 * the convolutions of the codec in windows that overlap by all they can see, its LSTMs in one pass. Codes and waveforms
-  therefore equal those of one pass over the whole input, and a piece decoded alone equals that piece of the whole.
+  therefore equal those of one pass over the whole input, and a piece decoded alone equals that piece of the whole. A
+  stream of pieces carries the LSTM's state in a `HafmCodecCache`, so that a piece costs the same wherever it lies.
 """
 
 import copy
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +37,21 @@ class Window(NamedTuple):
     first: int
     last: int
     stop: int
+
+
+@dataclass
+class HafmCodecCache:
+    """
+    What `HafmAudioTokenizer.decode` carries from piece to piece of a stream; a new stream starts with an empty one.
+
+    Attributes:
+        num_frames (`int`): frames that the LSTM of the codec has read.
+        states (`list` of pairs of `torch.Tensor` of shape `(layers, rows, channels)`):
+            its state behind them, one pair for each batch of rows that run together.
+    """
+
+    num_frames: int = 0
+    states: list[tuple[torch.Tensor, torch.Tensor] | None] = field(default_factory=list)
 
 
 def make_windows(lengths: list[int], chunk: int, context: int, start: int = 0, end: int | None = None) -> list[Window]:
@@ -308,6 +325,7 @@ class HafmAudioTokenizer(HafmLoadingMixin, PreTrainedAudioTokenizerBase):
         start: int = 0,
         end: int | None = None,
         chunk_batch_size: int = 1,
+        cache: HafmCodecCache | None = None,
     ) -> torch.FloatTensor:
         """Waveforms, those of one pass over all frames of `codes`.
 
@@ -316,12 +334,15 @@ class HafmAudioTokenizer(HafmLoadingMixin, PreTrainedAudioTokenizerBase):
             length: samples of the whole waveform where they are fewer than `frames * hop_length`.
             start, end: decode only these frames, as they sound among all of `codes`. A codec with causal convolutions
                 needs no later frames, so what is decoded while codes are still being generated is final.
+            cache: what the calls for the pieces before, of the same rows, have left, and where this one leaves it to the
+                next. It changes nothing but the time, which without it grows with `start`.
 
         Returns:
             `(batch, samples)` at `sampling_rate`, `hop_length` samples a frame.
 
         Raises:
-            ValueError: if the codes have another shape or range, or `start:end` is not within them.
+            ValueError: if the codes have another shape or range, `start:end` is not within them, or the cache is of
+                later frames.
         """
         config, hop = self.config, self.config.hop_length
         if codes.dim() != 3 or not 1 <= codes.shape[1] <= config.num_codebooks:
@@ -335,22 +356,52 @@ class HafmAudioTokenizer(HafmLoadingMixin, PreTrainedAudioTokenizerBase):
         if codes.min() < 0 or codes.max() >= config.codebook_size:
             raise ValueError(f"`codes` must be within 0 and {config.codebook_size - 1}.")
 
-        layers = self.acoustic_model.decoder.layers
-        recurrent = _recurrent_layer(layers)
-        latents = dict(
-            run_equal_lengths(
-                lambda codes: nn.Sequential(*layers[: recurrent + 1])(
-                    self.acoustic_model.quantizer.decode(codes.transpose(0, 1))
-                ),
-                list(codes.to(self.device)),
-                chunk_batch_size,
-            )
-        )
+        cache = HafmCodecCache() if cache is None else cache
         windows = make_windows([num_frames] * batch_size, config.chunk_frames, config.context_frames, start, end)
-        pieces = [latents[w.row][:, w.start : w.stop] for w in windows]
-        convolutions = nn.Sequential(*layers[recurrent + 1 :])
+        first = cache.num_frames
+        if first > windows[0].start:
+            raise ValueError(f"The cache is of frame {first}, too late for frame {start}; decode pieces in order.")
+        latents = self._decoder_latents(codes, end, chunk_batch_size, cache)
+        pieces = [latents[w.row, :, w.start - first : w.stop - first] for w in windows]
+        layers = self.acoustic_model.decoder.layers
+        convolutions = nn.Sequential(*layers[_recurrent_layer(layers) + 1 :])
         waveforms = run_in_windows(convolutions, windows, pieces, end - start, chunk_batch_size, hop)[:, 0].float()
         return waveforms if length is None else waveforms[:, : max(length - start * hop, 0)]
+
+    def _decoder_latents(
+        self, codes: torch.LongTensor, end: int, chunk_batch_size: int, cache: HafmCodecCache
+    ) -> torch.Tensor:
+        """
+        The decoder up to its LSTM: codes `(batch, codebooks, frames)` to `(batch, channels, frames from the cache's on)`.
+        Moves the cache to where a piece that starts at frame `end` needs it.
+        """
+        layers = self.acoustic_model.decoder.layers
+        recurrent = _recurrent_layer(layers)
+        convolutions = nn.Sequential(*layers[:recurrent])
+        # How many frames the convolutions before and behind the LSTM see to either side.
+        reach = max(self.config.acoustic_model_config.kernel_size - 1, self.config.context_frames)
+        first, settled = cache.num_frames, max(end - reach, cache.num_frames)
+        context = min(first, reach)
+        batches = codes[..., first - context : end + 2 * reach].to(self.device).split(chunk_batch_size)
+        latents, states = [], []
+        for batch, state in zip(batches, cache.states or [None] * len(batches), strict=True):
+            frames = convolutions(self.acoustic_model.quantizer.decode(batch.transpose(0, 1)))[..., context:]
+            output, state = _run_lstm(layers[recurrent], frames, state, settled - first)
+            latents.append(output)
+            states.append(state)
+        cache.num_frames, cache.states = settled, states
+        return torch.cat(latents)
+
+
+def _run_lstm(layer: nn.Module, frames: torch.Tensor, state: tuple | None, settled: int) -> tuple[torch.Tensor, tuple]:
+    """What an `EncodecLSTM` makes of `(batch, channels, frames)` from `state` on, and its state behind the first `settled`."""
+    steps = frames.permute(2, 0, 1)
+    outputs = []
+    if settled:
+        output, state = layer.lstm(steps[:settled], state)
+        outputs.append(output)
+    outputs.append(layer.lstm(steps[settled:], state)[0])
+    return (torch.cat(outputs) + steps).permute(1, 2, 0), state
 
 
 def _recurrent_layer(layers: nn.ModuleList) -> int:
@@ -360,4 +411,4 @@ def _recurrent_layer(layers: nn.ModuleList) -> int:
 
 HafmAudioTokenizer.register_for_auto_class("AutoModel")
 
-__all__ = ["HafmAudioTokenizer"]
+__all__ = ["HafmAudioTokenizer", "HafmCodecCache"]

@@ -13,7 +13,8 @@ from transformers.dynamic_module_utils import custom_object_save
 
 from .audio_hafm import MIN_SECONDS, load_audio, resample, to_mono
 from .card_hafm import HafmCardMixin
-from .loudness_hafm import mix
+from .loudness_hafm import PeakLimiter, mix
+from .modeling_hafm_audio_tokenizer import HafmCodecCache
 from .processing_hafm import HafmProcessor
 
 
@@ -41,7 +42,8 @@ class HafmPipeline(HafmCardMixin, Pipeline):
 
     The output of one vocal, or of each of several `takes`, is a dict:
 
-    audio (`np.ndarray` of shape `(samples,)`): the accompaniment, float32, as long as the vocal to the sample.
+    audio (`np.ndarray` of shape `(samples,)`): the accompaniment, float32, as long as the vocal to the sample, its peaks
+        limited to -1 dB full scale.
     mix (`np.ndarray` of shape `(samples,)`): both together, the accompaniment as loud as the vocal, never clipped.
     sampling_rate (`int`): of both, that of the model's codec.
     seed (`int`): gives the same accompaniment again.
@@ -111,7 +113,8 @@ class HafmPipeline(HafmCardMixin, Pipeline):
         rows = [vocal for vocal in vocals for _ in range(takes)]
         audio = self.processor.batch_decode(output.codes, lengths=[len(vocal) for vocal in rows])
         results = [
-            {"audio": audio, "vocal": vocal, "seed": output.seed} for audio, vocal in zip(audio, rows, strict=True)
+            {"audio": PeakLimiter(self.processor.sampling_rate)(audio), "vocal": vocal, "seed": output.seed}
+            for audio, vocal in zip(audio, rows, strict=True)
         ]
         return [results[first : first + takes] for first in range(0, len(results), takes)]
 
@@ -170,14 +173,19 @@ class HafmPipeline(HafmCardMixin, Pipeline):
         forward_params = {"progress": True} | self._forward_params | forward_params
         rate, tokenizer = self.processor.sampling_rate, self.processor.audio_tokenizer
         model_inputs = self.processor(audio=vocal, sampling_rate=rate, noise=forward_params.pop("noise", None))
+        limiters = [PeakLimiter(rate) for _ in range(forward_params.get("num_return_sequences", 1))]
+        cache, start = HafmCodecCache(), 0
         for output in self.model.stream(**model_inputs, **forward_params):
-            audio = tokenizer.decode(output.codes, start=output.start, length=len(vocal)).cpu().numpy()
+            takes = tokenizer.decode(output.codes, start=output.start, length=len(vocal), cache=cache).cpu().numpy()
+            last = output.start * tokenizer.config.hop_length + takes.shape[-1] == len(vocal)
+            audio = np.stack([limiter(take, last) for limiter, take in zip(limiters, takes, strict=True)])
             yield {
                 "audio": audio if len(audio) > 1 else audio[0],
                 "sampling_rate": rate,
                 "seed": output.seed,
-                "start": output.start * tokenizer.config.hop_length,
+                "start": start,
             }
+            start += audio.shape[-1]
 
     def save_pretrained(
         self,

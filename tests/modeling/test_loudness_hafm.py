@@ -10,6 +10,7 @@ from waveforms import noise, tone
 from hafm_hf.modeling.loudness_hafm import (
     _HIGH_PASS,
     _SHELF,
+    PeakLimiter,
     k_weighting_biquads,
     loudness,
     match_loudness,
@@ -91,6 +92,68 @@ def test_silence_has_no_loudness():
         assert loudness(waveform, 48000) == -math.inf
 
 
+# -- Limiting ----------------------------------------------------------------------------------------------------------
+
+CEILING = 10 ** (-1 / 20)
+
+
+def hits(seconds=2.0, rate=24000, channels=1, peak=4.0):
+    """Noise far below the ceiling with decaying hits far above it, one at each end."""
+    waveform = noise(seconds, rate, channels, amplitude=0.05)
+    for position in (0, 0.5, 0.51, 0.9999):
+        first = round(position * waveform.shape[1])
+        hit = peak * 0.98 ** np.arange(min(300, waveform.shape[1] - first))
+        waveform[:, first : first + 300] += hit * (-1) ** np.arange(len(hit))
+    return waveform.astype(np.float32)
+
+
+@pytest.mark.parametrize("rate", [16000, 24000, 48000])
+@pytest.mark.parametrize("peak", [1.0, 4.0, 100.0])
+def test_nothing_exceeds_the_ceiling(rate, peak):
+    for waveform in (
+        hits(rate=rate, peak=peak),
+        hits(rate=rate, peak=peak)[0],
+        np.full(rate, peak),
+        [[0.0, peak, 0.0]],
+    ):
+        limited = PeakLimiter(rate)(np.array(waveform))
+        assert limited.dtype == np.float32 and limited.shape == np.shape(waveform)
+        assert CEILING * 0.98 < np.abs(limited).max() < CEILING * (1 + 1e-6)
+
+
+def test_what_is_below_the_ceiling_stays_to_the_bit():
+    for waveform in (tone(1.0, amplitude=0.89, channels=2), noise(1.0, 24000), np.zeros((1, 5), np.float32)):
+        np.testing.assert_array_equal(PeakLimiter(24000)(waveform), waveform)
+    waveform = noise(4.0, 24000, amplitude=0.1)
+    waveform[0, 48000] = 2.0
+    limited = PeakLimiter(24000)(waveform)
+    for far in (slice(0, 48000 - 121), slice(48000 + 36000, None)):
+        np.testing.assert_array_equal(limited[:, far], waveform[:, far])
+
+
+def test_the_gain_glides():
+    waveform = np.full(24000, 0.5, np.float32)
+    waveform[12000] = 4.0
+    reduction = -20 * np.log10(PeakLimiter(24000)(waveform) / waveform)
+    assert np.argmax(reduction) == 12000 and np.abs(np.diff(reduction)).max() < 2 * reduction.max() / 120
+    assert reduction[12000 + 1200] == pytest.approx(reduction[12000] * np.exp(-1), rel=0.1)  # one release later
+
+
+def test_channels_keep_their_balance():
+    waveform = hits(channels=2) * np.array([[1.0], [0.25]], np.float32)
+    limited = PeakLimiter(24000)(waveform)
+    np.testing.assert_allclose(limited[1] * waveform[0], limited[0] * waveform[1], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("length", [50, 121, 320, 20000])
+def test_pieces_are_limited_as_the_whole(length):
+    waveform = hits(1.0, channels=2)
+    limiter, starts = PeakLimiter(24000), range(0, waveform.shape[1], length)
+    pieces = [limiter(waveform[:, start : start + length], last=start == starts[-1]) for start in starts]
+    assert pieces[-1].shape[1] > 120  # what waited for samples that never came
+    np.testing.assert_allclose(np.concatenate(pieces, axis=1), PeakLimiter(24000)(waveform), atol=1e-6)
+
+
 # -- Mixing ------------------------------------------------------------------------------------------------------------
 
 
@@ -100,6 +163,15 @@ def test_the_accompaniment_gets_the_loudness_of_the_vocal(offset):
     matched = match_loudness(band, vocal, 24000, offset_db=offset)
     assert matched.dtype == np.float32
     assert loudness(matched, 24000) == pytest.approx(loudness(vocal, 24000) + offset, abs=1e-3)
+
+
+def test_hits_do_not_keep_the_accompaniment_soft():
+    vocal, band = tone(4.0, 24000, amplitude=0.3), hits(4.0, peak=1.9)
+    missing_when_scaled = loudness(vocal, 24000) - loudness(band / np.abs(band).max(), 24000)
+    assert missing_when_scaled > 6
+    matched = match_loudness(band, vocal, 24000)
+    assert np.abs(matched).max() < CEILING * (1 + 1e-6)
+    assert loudness(matched, 24000) == pytest.approx(loudness(vocal, 24000), abs=0.1)
 
 
 def test_silence_leaves_the_accompaniment_as_it_is():
@@ -116,7 +188,8 @@ def test_a_mix_never_exceeds_its_peak_and_keeps_the_balance(level):
     mixed = mix(vocal, band, 24000)
     assert mixed.dtype == np.float32 and mixed.shape == vocal.shape
     assert float(np.abs(mixed).max()) <= 0.99
-    # The mix is one gain times the sum: neither clipped nor limited sample by sample.
+    # The mix is one gain times the sum: whatever is limited is in the accompaniment.
+    vocal = vocal * min(1.0, 0.99 / level)
     unscaled = vocal + match_loudness(band, vocal, 24000)
     gain = min(1.0, 0.99 / np.abs(unscaled).max())
     np.testing.assert_allclose(mixed, gain * unscaled, rtol=1e-4, atol=1e-6)

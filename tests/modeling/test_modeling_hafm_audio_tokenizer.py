@@ -13,7 +13,7 @@ from torch.testing import assert_close
 from transformers import EncodecConfig, EncodecModel
 
 from hafm_hf.modeling.configuration_hafm_audio_tokenizer import HafmAudioTokenizerConfig
-from hafm_hf.modeling.modeling_hafm_audio_tokenizer import HafmAudioTokenizer
+from hafm_hf.modeling.modeling_hafm_audio_tokenizer import HafmAudioTokenizer, HafmCodecCache
 
 
 SECONDS = (0.05, 0.0501, 0.333, 1.99, 2.0, 2.0001, 4.41, 10.0, 33.3333, 70.0)
@@ -204,6 +204,43 @@ def test_what_is_decoded_early_is_final(audio_tokenizer, codes):
         for end in range(125, codes.shape[-1] + 1, 125)
     ]
     assert_close(torch.cat(streamed, -1), whole, atol=1e-5, rtol=0)
+
+
+ENDS = (1, 3, 228, 229, 236, 612, 1000)  # shorter and longer than what a convolution sees, and than a chunk
+
+
+@pytest.mark.parametrize("chunk_batch_size", [1, 2])
+def test_a_cache_changes_no_piece(tokenizer, codes, chunk_batch_size):
+    cache = HafmCodecCache()
+    for start, end in zip((0, *ENDS), ENDS, strict=False):
+        arguments = {"codes": codes[..., :end], "start": start, "chunk_batch_size": chunk_batch_size}
+        assert_close(tokenizer.decode(**arguments, cache=cache), tokenizer.decode(**arguments), atol=1e-5, rtol=0)
+
+
+def test_pieces_of_known_codes_share_a_cache(tokenizer, codes):
+    cache = HafmCodecCache()
+    pieces = [tokenizer.decode(codes, start=start, end=start + 125, cache=cache) for start in range(0, 1000, 125)]
+    assert_close(torch.cat(pieces, -1), tokenizer.decode(codes), atol=1e-5, rtol=0)
+
+
+def test_with_a_cache_every_piece_costs_the_same(audio_tokenizer, codes):
+    steps = []
+    (lstm,) = (
+        module for module in audio_tokenizer.acoustic_model.decoder.modules() if isinstance(module, torch.nn.LSTM)
+    )
+    hook = lstm.register_forward_hook(lambda module, inputs, output: steps.append(len(inputs[0])))
+    cache = HafmCodecCache()
+    for end in range(250, 1001, 250):
+        audio_tokenizer.decode(codes[:1, :, :end], start=end - 250, cache=cache)
+    hook.remove()
+    assert sum(steps) < 1000 + 4 * 10
+
+
+def test_a_cache_of_later_frames_is_refused(audio_tokenizer, codes):
+    cache = HafmCodecCache()
+    audio_tokenizer.decode(codes, end=500, cache=cache)
+    with pytest.raises(ValueError, match="too late for frame 100; decode pieces in order"):
+        audio_tokenizer.decode(codes, start=100, cache=cache)
 
 
 def test_length_trims_the_end_of_the_whole(audio_tokenizer, codes):
