@@ -68,18 +68,19 @@ def keep_settings(path: Path, settings: dict[str, Any], noted: dict[str, Any]) -
         begun = {name: begun[name] for name in settings}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged; restore it, or choose another folder.") from error
-    if changed := _differences(begun, json.loads(json.dumps(settings))):
-        raise ValueError(f"{path.parent} was begun with {'; '.join(changed)}; use the same, or choose another folder.")
+    if changed := differences(begun, json.loads(json.dumps(settings))):
+        changes = "; ".join(f"{name} {before}, not {now}" for name, (before, now) in changed.items())
+        raise ValueError(f"{path.parent} was begun with {changes}; use the same, or choose another folder.")
 
 
-def _differences(begun: Any, settings: Any, name: str = "") -> list[str]:
-    if not (isinstance(begun, dict) and isinstance(settings, dict)):
-        return [] if begun == settings else [f"{name} {begun}, not {settings}"]
-    return [
-        difference
-        for key in sorted(begun.keys() | settings.keys())
-        for difference in _differences(begun.get(key), settings.get(key), f"{name}.{key}".removeprefix("."))
-    ]
+def differences(before: Any, now: Any, name: str = "") -> dict[str, tuple[Any, Any]]:
+    """The values that differ in two trees of settings, before and now, by their names: `section.field`."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return {} if before == now else {name: (before, now)}
+    changed = {}
+    for key in sorted(before.keys() | now.keys()):
+        changed |= differences(before.get(key), now.get(key), f"{name}.{key}".removeprefix("."))
+    return changed
 
 
 class Journal:

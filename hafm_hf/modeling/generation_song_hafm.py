@@ -69,15 +69,30 @@ class Window:
         return self.first_new - self.start
 
 
-class HafmSongGenerationMixin(GenerationMixin):
-    """Generation of a composite: vocal semantic tokens of any length in, codec codes out, whole or streamed."""
-
-    output_modalities = ("audio",)
+class StageSettingsMixin:
+    """Keeps the generation settings of the `stages` of a composite, each by its name, in `generation_config.json`."""
 
     def adjust_generation_fn(self, *args, **kwargs):
         super().adjust_generation_fn(*args, **kwargs)
         for name, settings in vars(self.generation_config).pop("stages", {}).items():
             self.stages[name].generation_config.update(allow_custom_entries=True, **settings)
+
+    def save_pretrained(self, *args, **kwargs):
+        """As in `PreTrainedModel`; `generation_config.json` holds the settings of every stage."""
+        self.generation_config._from_model_config = False
+        self.generation_config.stages = {
+            name: stage.generation_config.to_diff_dict() for name, stage in self.stages.items()
+        }
+        try:
+            return super().save_pretrained(*args, **kwargs)
+        finally:
+            del self.generation_config.stages
+
+
+class HafmSongGenerationMixin(GenerationMixin):
+    """Generation of a composite: vocal semantic tokens of any length in, codec codes out, whole or streamed."""
+
+    output_modalities = ("audio",)
 
     def generate(self, vocal_semantic_ids: torch.LongTensor, **kwargs) -> HafmGenerateOutput:
         r"""

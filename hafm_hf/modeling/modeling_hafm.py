@@ -20,11 +20,11 @@ from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
-from .block_attention_hafm import block_attention_applies, block_attention_forward
+from .block_attention_hafm import BLOCK, block_attention_applies, block_attention_forward
 from .card_hafm import HafmCardMixin
 from .configuration_hafm import HafmCoarseConfig, HafmConfig, HafmFineConfig, HafmSemanticConfig, HafmStageConfig
 from .generation_hafm import HafmStageGenerationMixin
-from .generation_song_hafm import HafmSongGenerationMixin
+from .generation_song_hafm import HafmSongGenerationMixin, StageSettingsMixin
 from .loading_hafm import HafmLoadingMixin
 
 
@@ -184,20 +184,24 @@ class HafmAttention(nn.Module):
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None,
         past_key_values: Cache | None = None,
+        in_blocks: bool = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         input_shape = hidden_states.shape[:-1]
         qkv = self.qkv_proj(hidden_states).view(*input_shape, 3, self.num_heads, self.head_dim)
-        query_states, key_states, value_states = (states.transpose(1, 2) for states in qkv.unbind(2))
-        query_states, key_states = self.q_norm(query_states), self.k_norm(key_states)
+        query, key, value = qkv.unbind(2)
+        query_states, key_states, value_states = (
+            states.transpose(1, 2) for states in (self.q_norm(query), self.k_norm(key), value)
+        )
 
         if past_key_values is not None:
             key_states, value_states = past_key_values.update(key_states, value_states, self.layer_idx)
 
         dropout = self.attention_dropout if self.training else 0.0
-        implementation = self.config._attn_implementation
-        attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(implementation, eager_attention_forward)
-        if implementation == "sdpa" and block_attention_applies(query_states, key_states, attention_mask, dropout):
+        attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation, eager_attention_forward
+        )
+        if in_blocks:
             attention_interface = block_attention_forward
         attn_output, attn_weights = attention_interface(
             self,
@@ -296,23 +300,27 @@ class HafmDecoder(HafmPreTrainedModel):
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
 
-        attention_mask, bias = self._mask_and_bias(inputs_embeds, attention_mask, past_key_values, timeline)
+        attention_mask, extra = self._mask_and_bias(inputs_embeds, attention_mask, past_key_values, timeline)
         hidden_states = inputs_embeds
         for layer in self.layers:
-            hidden_states = layer(hidden_states, attention_mask, past_key_values=past_key_values, **bias, **kwargs)
+            hidden_states = layer(hidden_states, attention_mask, past_key_values=past_key_values, **extra, **kwargs)
 
         return BaseModelOutputWithPast(
             last_hidden_state=self.norm(hidden_states), past_key_values=past_key_values if use_cache else None
         )
 
     def _mask_and_bias(self, inputs_embeds, attention_mask, past_key_values, timeline):
-        """The position bias and the causal and padding masks, combined once for all layers where the kernel allows it."""
+        """The position bias and the causal and padding masks, once for all layers: one mask where the kernel allows it."""
         query_length, device = inputs_embeds.shape[1], inputs_embeds.device
         query_slots, key_length = torch.arange(query_length, device=device), query_length
         if past_key_values is not None:
             query_slots = query_slots + past_key_values.get_seq_length()
             key_length = past_key_values.get_mask_sizes(query_length, 0)[0]
         key_slots = torch.arange(key_length, device=device)
+        in_blocks = self._attends_in_blocks(inputs_embeds, key_length)
+        if in_blocks and attention_mask is None and self.conditioning_bias is None:
+            # The mask is one of distances alone, so that of the last block of queries holds for every block.
+            query_slots = query_slots[-BLOCK:]
 
         # Positions count real tokens only, so that padding between conditioning and tokens does not push them apart.
         if attention_mask is None:
@@ -332,7 +340,13 @@ class HafmDecoder(HafmPreTrainedModel):
         allowed = (key_slots[None, :] <= query_slots[:, None])[None, None]
         if attention_mask is not None:
             allowed = allowed & attention_mask.bool()[:, None, None, :]
-        return torch.where(allowed, bias, MASKED), {}
+        return torch.where(allowed, bias, MASKED), {"in_blocks": in_blocks}
+
+    def _attends_in_blocks(self, inputs_embeds, key_length) -> bool:
+        """Whether all layers leave attention to `block_attention_forward`."""
+        if self.config._attn_implementation != "sdpa" or not block_attention_applies(inputs_embeds, key_length):
+            return False
+        return not (self.training and any(layer.self_attn.attention_dropout for layer in self.layers))
 
 
 class HafmEmbeddings(nn.Module):
@@ -636,7 +650,7 @@ class HafmFineModel(HafmStageModel, HafmStageGenerationMixin):
     prediction_name = "fine_ids"
 
 
-class HafmModel(HafmCardMixin, HafmPreTrainedModel, HafmSongGenerationMixin):
+class HafmModel(HafmCardMixin, StageSettingsMixin, HafmPreTrainedModel, HafmSongGenerationMixin):
     """
     The three stages of one checkpoint. `generate` and `stream` turn vocal semantic tokens into codec codes; for
     training and for logits use the stages, `model.semantic`, `model.coarse` and `model.fine`.
@@ -659,17 +673,6 @@ class HafmModel(HafmCardMixin, HafmPreTrainedModel, HafmSongGenerationMixin):
 
     def get_input_embeddings(self):
         return self.semantic.get_input_embeddings()
-
-    def save_pretrained(self, *args, **kwargs):
-        """As in `PreTrainedModel`; `generation_config.json` holds the settings of every stage."""
-        self.generation_config._from_model_config = False
-        self.generation_config.stages = {
-            name: stage.generation_config.to_diff_dict() for name, stage in self.stages.items()
-        }
-        try:
-            return super().save_pretrained(*args, **kwargs)
-        finally:
-            del self.generation_config.stages
 
 
 HafmSemanticModel.register_for_auto_class("AutoModel")

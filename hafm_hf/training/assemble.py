@@ -1,5 +1,5 @@
 # Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
-"""Three stages, trained apart, and the processor whose tokens they speak, to one checkpoint."""
+"""Stages, trained apart, and the processor whose tokens they speak, to one checkpoint."""
 
 import os
 import shutil
@@ -9,21 +9,25 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedModel
 
+from ..evaluation.baselines.modeling_singsong import SingSongForAccompaniment
 from ..modeling.configuration_hafm import HafmConfig
 from ..modeling.modeling_hafm import HafmModel
 from ..modeling.processing_hafm import HafmProcessor
 from . import STAGES
+from .recipes import TRAINABLE
 from .sources import folder_or_hub_id
 
 
-def assemble(folder: str | Path, stages: dict[str, str], processor: str | None = None) -> HafmModel:
+def assemble(
+    folder: str | Path, stages: dict[str, str], processor: str | None = None
+) -> HafmModel | SingSongForAccompaniment:
     """
     Write one checkpoint folder that `pipeline("vocal-accompaniment", model=folder)` loads.
 
     Args:
         folder: to write; it must not exist yet.
-        stages: where each of `semantic`, `coarse` and `fine` is: the checkpoint of that stage, of a whole model, or a LoRA
-            adapter, which is merged into the stage it was trained on.
+        stages: where each of `semantic`, `coarse` and `fine` is, or `seq2seq` and `fine` of a SingSong: the checkpoint of
+            that stage, of a whole model, or a LoRA adapter, which is merged into the stage it was trained on.
         processor: checkpoint with processor and audio tokenizer; by default the first stage whose folder has one.
 
     Raises:
@@ -32,10 +36,12 @@ def assemble(folder: str | Path, stages: dict[str, str], processor: str | None =
     folder = Path(folder)
     if folder.exists():
         raise ValueError(f"{folder} exists; choose a new folder.")
-    parts = {name: load_stage(name, folder_or_hub_id(stages[name])) for name in STAGES}
-    model = join(parts)
+    parts = {name: load_stage(name, folder_or_hub_id(stages[name])) for name in stages}
+    for part in parts.values():
+        part.config.use_cache = True  # Trainer turns it off
+    model = SingSongForAccompaniment.from_parts(**parts) if "seq2seq" in parts else join(parts)
     processor = HafmProcessor.from_pretrained(processor or find_processor(stages))
-    check_vocabularies(model, processor)
+    check_vocabularies(parts, processor)
 
     unfinished = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -56,9 +62,9 @@ def load_stage(name: str, source: str) -> PreTrainedModel:
     if (Path(source) / "adapter_config.json").is_file():
         return load_adapted_stage(name, source)
     model_type = AutoConfig.from_pretrained(source).model_type
-    if model_type not in (f"hafm_{name}", "hafm"):
+    if model_type not in (TRAINABLE[name].config_class.model_type, "hafm"):
         raise ValueError(f"{source} is a {model_type} checkpoint, not the {name} stage.")
-    return STAGES[name].from_pretrained(source)
+    return TRAINABLE[name].from_pretrained(source)
 
 
 def load_adapted_stage(name: str, source: str) -> PreTrainedModel:
@@ -77,8 +83,6 @@ def load_adapted_stage(name: str, source: str) -> PreTrainedModel:
 
 
 def join(stages: dict[str, PreTrainedModel]) -> HafmModel:
-    for stage in stages.values():
-        stage.config.use_cache = True  # Trainer turns it off
     try:
         config = HafmConfig(**{f"{name}_config": stage.config for name, stage in stages.items()})
     except StrictDataclassError as error:
@@ -90,11 +94,11 @@ def join(stages: dict[str, PreTrainedModel]) -> HafmModel:
     return model
 
 
-def check_vocabularies(model: HafmModel, processor: HafmProcessor) -> None:
-    semantic, coarse, fine = model.config.stage_configs
+def check_vocabularies(stages: dict[str, PreTrainedModel], processor: HafmProcessor) -> None:
+    *_, coarse, fine = (stage.config for stage in stages.values())
     tokenizer = processor.audio_tokenizer.config
     needed = {
-        "num_clusters": semantic.conditioning_vocab_size,
+        "num_clusters": coarse.conditioning_vocab_size,
         "codebook_size": coarse.vocab_size,
         "num_codebooks": coarse.num_codebooks + fine.num_codebooks,
     }

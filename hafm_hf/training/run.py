@@ -8,7 +8,7 @@ import yaml
 from huggingface_hub.errors import StrictDataclassError
 from transformers import set_seed
 
-from ..data.resume import replacing
+from ..data.resume import differences, replacing
 from ..modeling.modeling_hafm import HafmModel
 from ..modeling.processing_hafm import HafmProcessor
 from . import STAGES
@@ -95,6 +95,10 @@ def start(model, recipe: Recipe, processor: HafmProcessor | None) -> None:
         raise ValueError(
             f"`start_from_tokenizer` and `start_local` are for HAFM's own stages; a {recipe.stage} has neither."
         )
+    if recipe.stage not in STAGES and recipe.training.get("history_corruption"):
+        raise ValueError(
+            f"`history_corruption` is for HAFM's own stages; leave it out of a recipe for {recipe.stage}."
+        )
     if recipe.start_from_tokenizer:
         if processor is None:
             raise ValueError("`start_from_tokenizer` needs the `processor` that made the data.")
@@ -109,22 +113,10 @@ def find_checkpoint(recipe: Recipe, args: HafmTrainingArguments) -> str | None:
         return args.resume_from_checkpoint
     checkpoint, written = last_checkpoint(args.output_dir), Path(args.output_dir) / RECIPE_NAME
     if checkpoint is not None and written.exists():
-        changed = changed_fields(yaml.safe_load(written.read_text(encoding="utf-8")), asdict(recipe))
+        changed = differences(yaml.safe_load(written.read_text(encoding="utf-8")), asdict(recipe))
         if changed:
             raise ValueError(
                 f"{args.output_dir} holds a run with another {', '.join(changed)}; choose another --output_dir, or go on "
                 f"from it all the same with --resume_from_checkpoint {checkpoint}."
             )
     return checkpoint
-
-
-def changed_fields(before: dict, now: dict) -> list[str]:
-    """Names of the fields that differ, those of sections as `section.field`."""
-    changed = []
-    for name in sorted(before.keys() | now.keys()):
-        old, new = before.get(name), now.get(name)
-        if isinstance(old, dict) and isinstance(new, dict):
-            changed += [f"{name}.{field}" for field in changed_fields(old, new)]
-        elif old != new:
-            changed.append(name)
-    return changed

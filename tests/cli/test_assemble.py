@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from evaluation.baselines.tiny_singsong import seq2seq_config
 from training.clips import SHAPE, make_clips, write_shards
 from transformers import pipeline
 
 from hafm_hf import DEFAULT_CHECKPOINT, TASK, HafmModel, HafmProcessor
 from hafm_hf.cli.main import main
+from hafm_hf.evaluation.baselines.modeling_singsong import SingSongForAccompaniment, SingSongSeq2SeqModel
+from hafm_hf.provenance import sampling_settings
 from hafm_hf.training import STAGES
 
 
@@ -68,6 +71,22 @@ def test_what_is_not_named_comes_from_the_base(workplace):
     parts = {"semantic": DEFAULT_CHECKPOINT, "coarse": "coarse", "fine": untrained("fine")}
     assert main(["assemble", "-o", "other", *command(**parts)[3:]]) == 0
     assert HafmProcessor.from_pretrained("other").sampling_rate == 24_000
+
+
+def test_a_t5_and_a_fine_stage_become_a_singsong(workplace):
+    """Whose fine stage plays as it does in the checkpoint that it comes from."""
+    torch.manual_seed(0)
+    SingSongSeq2SeqModel(seq2seq_config()).save_pretrained("t5")
+    assert main(command(seq2seq="t5", base=DEFAULT_CHECKPOINT)) == 0
+    whole, base = SingSongForAccompaniment.from_pretrained("out/whole"), HafmModel.from_pretrained(DEFAULT_CHECKPOINT)
+    assert same_weights(whole.seq2seq, SingSongSeq2SeqModel.from_pretrained("t5"))
+    assert same_weights(whole.fine, base.fine)
+    assert sampling_settings(whole)["fine"] == sampling_settings(base)["fine"]
+    assert not whole.fine.generation_config.do_sample, "unlike a new stage's"
+
+    accompany = pipeline(TASK, model="out/whole")
+    vocal = np.random.default_rng(0).normal(0, 0.1, 2_400).astype(np.float32)
+    assert accompany(vocal, sampling_rate=24_000, seed=1)["audio"].shape == vocal.shape
 
 
 def test_a_lora_adapter_is_merged_into_the_stage_it_adapts(workplace, monkeypatch):

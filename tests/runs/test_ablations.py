@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file
 from training.clips import make_clips, stage_config, write_shards
 
+from hafm_hf.data.resume import differences
 from hafm_hf.training import STAGES
 from hafm_hf.training.collator import HafmCollator
 from hafm_hf.training.recipes import load_recipe
-from hafm_hf.training.run import changed_fields
 
 
 SCRIPT = Path(__file__).parents[2] / "runs" / "ablations.py"
@@ -139,7 +139,7 @@ def test_a_variant_of_another_stage_is_refused(data, checkpoint, tmp_path, capsy
 def test_variants_change_the_fields_of_the_recipe_that_they_name(stage):
     full = asdict(load_recipe(f"recipes/hafm-tiny/{stage}.yaml"))
     changed = {
-        name: changed_fields(full, asdict(load_recipe(f"recipes/hafm-tiny/{stage}.yaml", variant.overrides)))
+        name: list(differences(full, asdict(load_recipe(f"recipes/hafm-tiny/{stage}.yaml", variant.overrides))))
         for name, variant in ablations.VARIANTS.items()
         if stage in variant.stages
     }

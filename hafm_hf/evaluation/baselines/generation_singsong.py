@@ -6,7 +6,13 @@ from collections.abc import Iterator
 import torch
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
-from transformers import LogitsProcessor, LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper
+from transformers import (
+    GenerationMixin,
+    LogitsProcessor,
+    LogitsProcessorList,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+)
 
 from ...modeling.generation_hafm import (
     UINT32,
@@ -18,6 +24,7 @@ from ...modeling.generation_song_hafm import HafmGenerateOutput, seeds_of_vocals
 from .configuration_singsong import SingSongSeq2SeqConfig
 
 
+TEMPERATURE, TOP_K = 0.9, 250
 FINE_BATCH_SIZE = 32  # windows of the fine stage that run together
 
 
@@ -87,7 +94,7 @@ class SingSongSeq2SeqGenerationMixin:
         return target[:semantic_frames] - config.semantic_offset, codes % config.vocab_size
 
 
-class SingSongGenerationMixin:
+class SingSongGenerationMixin(GenerationMixin):
     """The `generate` and `stream` of `HafmModel`, for vocals of any length."""
 
     main_input_name = "vocal_semantic_ids"
@@ -107,9 +114,7 @@ class SingSongGenerationMixin:
         num_return_sequences: int = 1,
         seed: int | list[int] | None = None,
         progress: bool = False,
-        temperature: float = 0.9,
-        top_k: int = 250,
-        guidance_scale: float = 3.0,
+        **settings: float,
     ) -> Iterator[HafmGenerateOutput]:
         r"""
         Accompany each vocal, and yield all codes so far after each window.
@@ -126,10 +131,10 @@ class SingSongGenerationMixin:
                 PyTorch's generator by default.
             progress (`bool`, defaults to `False`):
                 Show a bar on a terminal once the work takes more than two seconds.
-            temperature (`float`, defaults to 0.9), top_k (`int`, defaults to 250):
-                As HAFM's (paper, section 3.5); 0 takes the likeliest token, or has no limit.
-            guidance_scale (`float`, defaults to 3.0):
-                Of the fine stage; the T5 has no guidance.
+            settings:
+                `temperature` and `top_k` of both parts, by default HAFM's for the T5 (paper, section 3.5) and the fine
+                stage's own; 0 takes the likeliest token, or has no limit. `guidance_scale` and whatever else
+                `HafmFineModel.generate` knows are for that alone, for the T5 has no guidance.
 
         Raises:
             ValueError: If a vocal is empty or a token is outside the vocabulary.
@@ -152,9 +157,12 @@ class SingSongGenerationMixin:
             active = [index for index, row in enumerate(rows) if len(row) > start]
             seeds = mix_bits(take_seeds[active] ^ (number + 1))
             predictions = self.seq2seq.predict(
-                [rows[index][start : start + window] for index in active], seeds, temperature, top_k
+                [rows[index][start : start + window] for index in active],
+                seeds,
+                temperature=settings.get("temperature", TEMPERATURE),
+                top_k=settings.get("top_k", TOP_K),
             )
-            fine = self._refine([coarse for _, coarse in predictions], seeds, temperature, top_k, guidance_scale)
+            fine = self._refine([coarse for _, coarse in predictions], seeds, **settings)
             for index, (semantic_ids, coarse), fine_ids in zip(active, predictions, fine, strict=True):
                 semantic[index] = torch.cat([semantic[index], semantic_ids])
                 codes[index] = torch.cat([codes[index], torch.cat([coarse, fine_ids]).T])
@@ -168,7 +176,7 @@ class SingSongGenerationMixin:
             done = max(map(len, codes))
 
     def _refine(
-        self, coarse: list[torch.LongTensor], seeds: torch.LongTensor, temperature, top_k, guidance_scale
+        self, coarse: list[torch.LongTensor], seeds: torch.LongTensor, **settings: float
     ) -> list[torch.LongTensor]:
         """Fine codes, `(codebooks, frames)`, of coarse ones, in windows of the length that the fine stage was trained on."""
         length = self.fine.config.window_frames
@@ -182,9 +190,7 @@ class SingSongGenerationMixin:
                 seeds=seeds[[row for row, _ in batch]] ^ 1,  # not those of the T5
                 seed_offsets=self.fine.config.num_codebooks
                 * torch.tensor([start for _, start in batch], device=self.device),
-                temperature=temperature,
-                top_k=top_k,
-                guidance_scale=guidance_scale,
+                **settings,
             )
             for (row, _), window, new in zip(batch, windows, codes, strict=True):
                 fine[row].append(new[:, : len(window)])

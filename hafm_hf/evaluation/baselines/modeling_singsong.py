@@ -12,11 +12,15 @@ from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoProcessor, PreTrainedModel, T5ForConditionalGeneration
 
+from ...modeling.generation_song_hafm import StageSettingsMixin
 from ...modeling.loading_hafm import HafmLoadingMixin
 from ...modeling.modeling_hafm import HafmFineModel, HafmOutputWithPast
 from ...modeling.processing_hafm import HafmProcessor
 from .configuration_singsong import SingSongConfig, SingSongSeq2SeqConfig
 from .generation_singsong import SingSongGenerationMixin, SingSongSeq2SeqGenerationMixin
+
+
+IGNORED = -100
 
 
 IGNORED = -100
@@ -106,7 +110,7 @@ class SingSongSeq2SeqModel(SingSongPreTrainedModel, SingSongSeq2SeqGenerationMix
         return logits.take_along_dim(codebook[None, :, None, None], dim=2).squeeze(2)
 
 
-class SingSongForAccompaniment(SingSongPreTrainedModel, SingSongGenerationMixin):
+class SingSongForAccompaniment(StageSettingsMixin, SingSongPreTrainedModel, SingSongGenerationMixin):
     """
     The T5 and the fine stage of one checkpoint. `generate` and `stream` turn vocal semantic tokens into codec codes, as
     those of `HafmModel` do, so that `pipeline("vocal-accompaniment")` takes either.
@@ -135,6 +139,11 @@ class SingSongForAccompaniment(SingSongPreTrainedModel, SingSongGenerationMixin)
             model = cls(config)
         model.seq2seq, model.fine = seq2seq, fine
         return model
+
+    @property
+    def stages(self) -> dict[str, HafmFineModel]:
+        """What has generation settings of its own."""
+        return {"fine": self.fine}
 
     def get_input_embeddings(self):
         return self.seq2seq.get_input_embeddings()

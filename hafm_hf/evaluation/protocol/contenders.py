@@ -49,7 +49,10 @@ class Contender:
 
 
 def checkpoint_contender(accompany: HafmPipeline, guidance_scale: float | None = None) -> Contender:
-    """The model of a pipeline, on the pipeline's device, with the settings of its checkpoint but for the guidance given."""
+    """The model of a pipeline, on the pipeline's device, with the settings of its checkpoint but for the guidance given.
+
+    A stage that the checkpoint leaves unguided stays so.
+    """
     name = Path(accompany.model.name_or_path).name
     settings = {
         "checkpoint": checkpoint_digest(accompany.model),
@@ -58,7 +61,9 @@ def checkpoint_contender(accompany: HafmPipeline, guidance_scale: float | None =
     }
     changes = {}
     if guidance_scale is not None:
-        name, changes = f"{name} guidance {guidance_scale:g}", {"guidance_scale": guidance_scale}
+        name = f"{name} guidance {guidance_scale:g}"
+        guided = [stage for stage, own in settings["sampling"].items() if own["guidance_scale"] != 1]
+        changes = {f"{stage}_guidance_scale": guidance_scale for stage in guided}
     system = ModelSystem(name, accompany.model, accompany.processor, **changes)
     return everywhere(system, **settings, **changes)
 
@@ -107,7 +112,7 @@ class NamedSystems:
     def singsong(self, checkpoint: str) -> Contender:
         model = from_checkpoint(SingSongForAccompaniment, checkpoint).to(self.device)
         system = ModelSystem(Path(checkpoint).name, model, from_checkpoint(HafmProcessor, checkpoint))
-        return everywhere(system, checkpoint=checkpoint_digest(model))
+        return everywhere(system, checkpoint=checkpoint_digest(model), sampling=sampling_settings(model))
 
     def folder(self, folder: str) -> Contender:
         name = Path(folder).resolve().name

@@ -51,8 +51,10 @@ def test_another_pool_or_checkpoint_is_another_setting(named, checkpoint, tmp_pa
     assert contender.settings["sampling"]["coarse"]["top_k"] == 250
 
 
-def test_a_guidance_is_a_contender_of_its_own(checkpoint):
+def test_a_guidance_is_a_contender_of_its_own_and_leaves_unguided_stages_so(checkpoint):
     accompany = pipeline(TASK, model=checkpoint, device="cpu")
+    accompany.model.fine.generation_config.guidance_scale = 1.0
     plain, strong = checkpoint_contender(accompany), checkpoint_contender(accompany, 5.0)
-    assert strong.name == "tiny guidance 5" and strong.settings == plain.settings | {"guidance_scale": 5.0}
-    assert strong.systems["isolated"].generate_kwargs == {"guidance_scale": 5.0}
+    changes = {"semantic_guidance_scale": 5.0, "coarse_guidance_scale": 5.0}
+    assert strong.name == "tiny guidance 5" and strong.settings == plain.settings | changes
+    assert strong.systems["isolated"].generate_kwargs == changes
