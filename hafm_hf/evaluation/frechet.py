@@ -9,6 +9,7 @@ Interspeech 2019). It is biased upwards by about `slope / n`: print n beside it,
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -56,6 +57,12 @@ class EmbeddingStatistics:
         if self.count < 2:
             raise ValueError("one embedding has no covariance: a Fréchet distance needs at least 2 on either side")
         return self.scatter / (self.count - 1)
+
+    @cached_property
+    def factor(self) -> np.ndarray:
+        """F [d, d] with F F' the covariance; kept, since a reference meets many sets."""
+        values, vectors = np.linalg.eigh(self.covariance)
+        return vectors * np.sqrt(values.clip(min=0))
 
 
 def check_embeddings(embeddings: np.ndarray) -> np.ndarray:
@@ -123,14 +130,9 @@ def frechet_distance(reference: EmbeddingStatistics, generated: EmbeddingStatist
             "use one embedder for both"
         )
     shift = reference.mean - generated.mean
-    s1, s2 = reference.covariance, generated.covariance
-    root_trace = np.linalg.svd(_factor(s1).T @ _factor(s2), compute_uv=False).sum()
-    return max(float(shift @ shift + np.trace(s1) + np.trace(s2) - 2 * root_trace), 0.0)
-
-
-def _factor(covariance: np.ndarray) -> np.ndarray:
-    values, vectors = np.linalg.eigh(covariance)
-    return vectors * np.sqrt(values.clip(min=0))
+    traces = np.trace(reference.covariance) + np.trace(generated.covariance)
+    root_trace = np.linalg.svd(reference.factor.T @ generated.factor, compute_uv=False).sum()
+    return max(float(shift @ shift + traces - 2 * root_trace), 0.0)
 
 
 def expected_bias(reference: EmbeddingStatistics, generated: EmbeddingStatistics) -> float:
@@ -149,9 +151,14 @@ def expected_bias(reference: EmbeddingStatistics, generated: EmbeddingStatistics
 
 @dataclass(frozen=True)
 class ExtrapolatedDistance:
-    """FAD-infinity: the line FAD(n) = value + slope / n, and how well it fits (r2, 1 is perfectly)."""
+    """FAD-infinity: the line FAD(n) = value + slope / n, and how well it fits (r2, 1 is perfectly).
+
+    The standard error is that of the value in the fit: about what other random subsets would change. Other songs would
+    change it as much as they would the plain distance.
+    """
 
     value: float
+    standard_error: float
     slope: float
     r2: float
     count: int
@@ -184,7 +191,7 @@ def frechet_distance_infinity(
         )
         for inverse in inverse_counts
     ]
-    slope, value = np.polyfit(inverse_counts, distances, 1)
+    (slope, value), covariance = np.polyfit(inverse_counts, distances, 1, cov=True)
     residual = distances - (value + slope * inverse_counts)
     r2 = 1 - residual.var() / np.var(distances)
-    return ExtrapolatedDistance(float(value), float(slope), float(r2), count)
+    return ExtrapolatedDistance(float(value), float(covariance[1, 1] ** 0.5), float(slope), float(r2), count)

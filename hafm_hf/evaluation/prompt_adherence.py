@@ -5,7 +5,9 @@ Grachten and Nistal, "Accompaniment Prompt Adherence: A Measure for Evaluating M
 2025, with any embedder. "APA-style": without their whitening, so numbers compare only with others from here.
 """
 
+from collections import defaultdict
 from collections.abc import Hashable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -30,11 +32,21 @@ def prompt_adherence(
     Raises:
         ValueError: matched and shuffled mixes do not differ, so there is no scale, or dimensions do.
     """
+    return _between(candidate, matched, shuffled, _scale(matched, shuffled))
+
+
+def _scale(matched: EmbeddingStatistics, shuffled: EmbeddingStatistics) -> float:
     scale = frechet_distance(matched, shuffled)
     if scale <= 1e-9 * np.trace(matched.covariance):
         raise ValueError(
             "the true mixes and the shuffled ones have the same embeddings: nothing to measure adherence by"
         )
+    return scale
+
+
+def _between(
+    candidate: EmbeddingStatistics, matched: EmbeddingStatistics, shuffled: EmbeddingStatistics, scale: float
+) -> float:
     nearer = frechet_distance(shuffled, candidate) - frechet_distance(matched, candidate)
     return float(np.clip(0.5 + nearer / (2 * scale), 0, 1))
 
@@ -73,25 +85,54 @@ def measure_prompt_adherence(
         mixture = mix(*(track[:length] for track in tracks), embedder.sampling_rate)
         return EmbeddingStatistics.of(embedder(mixture, embedder.sampling_rate))
 
-    sets = {name: [] for name in ("true", "true shuffled", "judged", "judged shuffled")}
-    partners = [others[0] for others in chance_partners(songs, 1, seed)]
-    for i, partner in enumerate(tqdm(partners, desc="prompt adherence", unit="pair")):
-        sets["true"].append(mixed(vocals[i], references[i]))
-        sets["true shuffled"].append(mixed(vocals[i], references[partner]))
-        sets["judged"].append(mixed(vocals[i], accompaniments[i]))
-        sets["judged shuffled"].append(mixed(vocals[i], accompaniments[partner]))
-    anchors = accumulate(sets["true"]), accumulate(sets["true shuffled"])
+    sets = {name: defaultdict(list) for name in ("true", "true shuffled", "judged", "judged shuffled")}
+    for i, (partner, *_) in enumerate(tqdm(chance_partners(songs, 1, seed), desc="prompt adherence", unit="pair")):
+        sets["true"][songs[i]].append(mixed(vocals[i], references[i]))
+        sets["true shuffled"][songs[i]].append(mixed(vocals[i], references[partner]))
+        sets["judged"][songs[i]].append(mixed(vocals[i], accompaniments[i]))
+        sets["judged shuffled"][songs[i]].append(mixed(vocals[i], accompaniments[partner]))
+    true, true_shuffled, *judged = ([accumulate(clips) for clips in by_song.values()] for by_song in sets.values())
+    return adherence_of_mixes(*judged, accumulate(true), accumulate(true_shuffled), resamples=resamples, seed=seed)
 
-    clips_of_songs = [[i for i, other in enumerate(songs) if other == song] for song in dict.fromkeys(songs)]
 
-    def adherence_of(name: str, resampled: list[list[int]]) -> float:
-        return prompt_adherence(accumulate(sets[name][i] for clips in resampled for i in clips), *anchors)
+def adherence_of_mixes(
+    judged: Sequence[EmbeddingStatistics],
+    judged_shuffled: Sequence[EmbeddingStatistics],
+    true: EmbeddingStatistics,
+    true_shuffled: EmbeddingStatistics,
+    *,
+    resamples: int = 200,
+    seed: int = 0,
+) -> Adherence:
+    """APA of the mixes of a system and, as chance, of its accompaniments mixed with the vocals of other songs.
+
+    A system that sounds unlike the true accompaniments is far from true and from shuffled mixes alike; what it owes to
+    hearing the vocal is the difference between the two.
+
+    Args:
+        judged, judged_shuffled: a system's mixes, song by song in the same order.
+        true, true_shuffled: all mixes of the true accompaniments.
+
+    Raises:
+        ValueError: as `prompt_adherence`.
+    """
+
+    scale = _scale(true, true_shuffled)
+    pairs = list(zip(judged, judged_shuffled, strict=True))
+
+    @cache  # three intervals of the same draws
+    def values(songs: tuple[int, ...]) -> tuple[float, ...]:
+        return tuple(
+            _between(accumulate(mixes), true, true_shuffled, scale)
+            for mixes in zip(*(pairs[song] for song in songs), strict=True)
+        )
 
     statistics = (
-        lambda resampled: adherence_of("judged", resampled),
-        lambda resampled: adherence_of("judged shuffled", resampled),
-        lambda resampled: adherence_of("judged", resampled) - adherence_of("judged shuffled", resampled),
+        lambda songs: values(tuple(songs))[0],
+        lambda songs: values(tuple(songs))[1],
+        lambda songs: values(tuple(songs))[0] - values(tuple(songs))[1],
     )
+    songs = range(len(pairs))
     return Adherence(
-        *(bootstrap_interval(clips_of_songs, statistic, resamples=resamples, seed=seed) for statistic in statistics)
+        *(bootstrap_interval(songs, statistic, resamples=resamples, seed=seed) for statistic in statistics)
     )

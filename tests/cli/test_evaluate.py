@@ -27,7 +27,7 @@ def test_two_processes_and_a_model_and_marks_give_what_one_process_gives(pairs, 
     assert main([*arguments, "--separator", "leakage", "-o", str(tmp_path / "one")]) == 0
     out = capsys.readouterr().out
     assert re.search(r"^HAFM-Base \(reported\) +2.08 +2.30 +0.33", out, re.MULTILINE)
-    assert re.search(r"^tiny +\d.*\[.*, .*\]", out, re.MULTILINE)
+    assert re.search(r"^tiny +\d.*\n +\[.*, .*\]", out, re.MULTILINE)
     results = json.loads((tmp_path / "one" / "results.json").read_text())
     assert set(results["systems"]) == {"noise", "tiny", "truth"}
     assert results["embedder"] == "hafm-tiny-acoustic"

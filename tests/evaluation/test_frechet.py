@@ -97,6 +97,13 @@ def test_infinity_removes_the_bias_of_the_generated_set():
     assert extrapolated[0].count == 300
 
 
+def test_the_standard_error_of_infinity_is_what_other_subsets_change():
+    reference, generated = gaussian(np.zeros(16), np.eye(16)), normal((400, 16)) + 0.2
+    found = [frechet_distance_infinity(reference, generated, seed=seed) for seed in range(12)]
+    spread, stated = np.std([result.value for result in found]), np.mean([result.standard_error for result in found])
+    assert stated / 4 < spread < 1.5 * stated
+
+
 def test_infinity_needs_enough_embeddings():
     with pytest.raises(ValueError, match="at least 4 embeddings per dimension, 96 in all; this set has 95"):
         frechet_distance_infinity(normal((500, 24)), normal((95, 24)))

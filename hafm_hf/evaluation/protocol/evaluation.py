@@ -41,6 +41,8 @@ class Evaluation:
         output: the folder; what an earlier run left there is gone on with.
         name: of the test set, in words that stand beside every number.
         embedder: what distances are measured with.
+        pairing_embedder: what prompt adherence is measured with, best one that hears content rather than fidelity;
+            `embedder` unless given.
         voice_of_mix: what separates vocals; without it there are isolated ones only.
         clip_seconds: length of a clip.
         clips_per_song: the most clips of one song; `None` takes all.
@@ -51,6 +53,7 @@ class Evaluation:
     output: Path
     name: str
     embedder: Embedder
+    pairing_embedder: Embedder | None = None
     voice_of_mix: VoiceOfMix | None = None
     clip_seconds: float = 10.0
     clips_per_song: int | None = None
@@ -72,15 +75,19 @@ class Evaluation:
             for contender in contenders:
                 self._let_play(contender, clips, state)
             state.wait_for_everyone()
-            features = FeatureFolder(self.output / "features", self.embedder)
-            keep(features.folder / f"{self.embedder.name}.json", features.settings(), state)
-            recordings = Recordings(clips, self._played(), features)
+            features, pairings = (FeatureFolder(self.output / "features", embedder) for embedder in self._embedders())
+            for folder in (features, pairings):
+                keep(folder.folder / f"{folder.embedder.name}.json", folder.settings(), state)
+            recordings = Recordings(clips, self._played(), features, pairings)
             recordings.analyse(state)
             state.wait_for_everyone()
             if state.is_main_process:
                 write_json(self.output / "results.json", self._results(recordings))
             state.wait_for_everyone()
         return read_results(self.output)
+
+    def _embedders(self) -> tuple[Embedder, Embedder]:
+        return self.embedder, self.pairing_embedder or self.embedder
 
     def _cut(self, list_songs: Callable[[], Iterable[Song]], state: PartialState) -> ClipFolder:
         songs = survey(list_songs())
@@ -127,6 +134,7 @@ class Evaluation:
                 "skipped": recordings.clips.skipped(),
             },
             "embedder": self.embedder.name,
+            "pairing_embedder": recordings.pairings.embedder.name,
             "reference": f"the true accompaniments of these {len(records)} clips",
             "systems": {played.name: system_results(recordings, played, reference) for played in recordings.systems},
             "reported": REPORTED,

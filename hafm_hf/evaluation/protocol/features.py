@@ -6,7 +6,7 @@ mixes, those of the truth too, have the accompaniment at the loudness of the voc
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,13 +47,17 @@ class FeatureFolder:
                     digest.update(name.encode() + tensor.cpu().numpy().tobytes())
         return {"embedder": self.embedder.name, "weights": digest.hexdigest()}
 
-    def embeddings(self, key: str, vocal: Path, accompaniment: Path) -> dict[str, np.ndarray]:
-        """Embeddings [n, d] of the mix and of the instrumental."""
+    def embeddings(
+        self, key: str, vocal: Path, accompaniment: Path, kinds: Sequence[str] = KINDS
+    ) -> dict[str, np.ndarray]:
+        """Embeddings [n, d] of the mix and of the instrumental, as far as both recordings last."""
 
         def compute():
             tracks = [load_mono(path, None, SAMPLING_RATE) for path in (vocal, accompaniment)]
+            length = min(map(len, tracks))
+            tracks = [track[:length] for track in tracks]
             audio = {"mix": mix(*tracks, SAMPLING_RATE), "instrumental": tracks[1]}
-            return {kind: self.embedder(audio[kind], SAMPLING_RATE) for kind in KINDS}, {}
+            return {kind: self.embedder(audio[kind], SAMPLING_RATE) for kind in kinds}, {}
 
         return kept(self.folder / f"{key}.{self.embedder.name}.safetensors", compute)[0]
 

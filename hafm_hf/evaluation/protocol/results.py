@@ -10,6 +10,7 @@
         "skipped": {song: why it gave no clip}
       },
       "embedder": the model and preset of the distances, as "vggish-google",
+      "pairing_embedder": the model of prompt adherence,
       "reference": the set the distances are to, in words,
       "systems": {
         name: {
@@ -21,11 +22,14 @@
               "distances", where there are clips: {
                 "mix", "instrumental": {
                   "fad": INTERVAL, "embeddings": n, "dimension": d,
+                  "fad_infinity": {"value", "standard_error" of the extrapolation, "embeddings": n it starts from} or
+                    {"value": null, "error": why there is none},
                   "bias": what two sets of these sizes from one distribution lie apart on average,
                   "kad": kernel audio distance, "kad_embeddings": n
                 } or {"error": why there is none}
               },
-              "adherence", where there are clips: {measure: {"matched", "shuffled", "difference": INTERVAL}}
+              "adherence", where there are clips: {measure: {"matched", "shuffled", "difference": INTERVAL}},
+              "prompt_adherence", where there are clips: {"matched", "shuffled", "difference": INTERVAL} or {"error"}
             }
           },
           "delta": {"mix", "instrumental": INTERVAL of FAD_s - FAD_i, or {"error": ...}} or null
@@ -37,6 +41,8 @@
 
 INTERVAL is {"value", "low", "high", "songs"}: a value, its 95 % bootstrap interval over songs, and their number; null
 stands for what is not defined. All distances are lower for the better, and comparable only within one file.
+"adherence" is to the vocal. "prompt_adherence" (APA) tells whether mixes with the vocal are as those of the true
+accompaniments (1) or as those of other songs' (0). Files of earlier versions have neither it, its embedder nor "fad_infinity".
 """
 
 import json
@@ -46,7 +52,7 @@ from typing import Any
 from .accompaniments import Accompaniments
 from .features import KINDS
 from .recordings import Recordings
-from .scores import EmbeddedSet, adherence, distances, gap
+from .scores import EmbeddedSet, adherence, distances, gap, prompt_adherence
 
 
 REPORTED = {
@@ -77,6 +83,7 @@ def system_results(
             sets[condition] = recordings.embedded(played, condition)
             entry["distances"] = {kind: distances(reference[kind], sets[condition][kind]) for kind in KINDS}
             entry["adherence"] = adherence(*recordings.tracks(played, condition), [clip.song for clip in clips])
+            entry["prompt_adherence"] = prompt_adherence(reference, sets[condition])
         conditions[condition] = entry
     delta = None
     if len(sets) == 2:

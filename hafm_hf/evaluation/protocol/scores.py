@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..adherence import Track, measure_adherence
+from ..adherence import Adherence, Track, measure_adherence
 from ..bootstrap import Interval, bootstrap_interval
 from ..frechet import (
     EmbeddingStatistics,
@@ -17,14 +17,16 @@ from ..frechet import (
     expected_bias,
     frechet_audio_distance,
     frechet_distance,
+    frechet_distance_infinity,
 )
 from ..kernel import kernel_audio_distance
+from ..prompt_adherence import adherence_of_mixes
 
 
 RESAMPLES = 200
-KERNEL_EMBEDDINGS = (
-    4000  # of each set that a kernel distance looks at: it takes seconds, and its bias does not depend on n
-)
+PAIRING_RESAMPLES = 100  # for prompt adherence: four distances each, in the many dimensions of what hears content
+SAMPLED_EMBEDDINGS = 20_000  # of each set that are held: more would not make the extrapolated distance much surer
+KERNEL_EMBEDDINGS = 4000  # of those that a kernel distance looks at: it takes seconds, its bias does not depend on n
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,17 @@ class EmbeddedSet:
         for song, embeddings in clips:
             statistics = EmbeddingStatistics.of(embeddings)
             songs[song] = songs[song] + statistics if song in songs else statistics
-            rows = min(len(embeddings), math.ceil(KERNEL_EMBEDDINGS / count))
-            sample.append(embeddings[np.linspace(0, len(embeddings) - 1, rows).round().astype(int)])
+            sample.append(evenly(embeddings, math.ceil(SAMPLED_EMBEDDINGS / count)))
         return cls(songs, check_embeddings(np.concatenate(sample)))
 
     @property
     def total(self) -> EmbeddingStatistics:
         return accumulate(self.songs.values())
+
+
+def evenly(embeddings: np.ndarray, rows: int) -> np.ndarray:
+    """At most `rows` of the embeddings, evenly spaced."""
+    return embeddings[np.linspace(0, len(embeddings) - 1, min(rows, len(embeddings))).round().astype(int)]
 
 
 def distances(reference: EmbeddedSet, generated: EmbeddedSet) -> dict[str, Any]:
@@ -63,16 +69,27 @@ def distances(reference: EmbeddedSet, generated: EmbeddedSet) -> dict[str, Any]:
             lambda songs: frechet_distance(true, accumulate(songs)),
             resamples=RESAMPLES,
         )
+        kernel_samples = [evenly(part.sample, KERNEL_EMBEDDINGS) for part in (reference, generated)]
         return {
             "fad": as_json(interval),
+            "fad_infinity": extrapolated(true, generated.sample),
             "embeddings": found.count,
             "dimension": len(found.mean),
             "bias": expected_bias(true, found),
-            "kad": kernel_audio_distance(reference.sample, generated.sample),
-            "kad_embeddings": len(generated.sample),
+            "kad": kernel_audio_distance(*kernel_samples),
+            "kad_embeddings": len(kernel_samples[1]),
         }
     except ValueError as error:
         return {"error": str(error)}
+
+
+def extrapolated(true: EmbeddingStatistics, sample: np.ndarray) -> dict[str, Any]:
+    """FAD-infinity, or null and why there is none."""
+    try:
+        found = frechet_distance_infinity(true, sample)
+    except ValueError as error:
+        return {"value": None, "error": str(error)}
+    return {"value": found.value, "standard_error": found.standard_error, "embeddings": found.count}
 
 
 def gap(reference: EmbeddedSet, isolated: EmbeddedSet, separated: EmbeddedSet) -> dict[str, Any]:
@@ -95,10 +112,32 @@ def gap(reference: EmbeddedSet, isolated: EmbeddedSet, separated: EmbeddedSet) -
 def adherence(vocals: Sequence[Track], accompaniments: Sequence[Track], songs: Sequence[str]) -> dict[str, Any]:
     """Every measure of `hafm_hf.evaluation.adherence`, matched, shuffled and the difference."""
     measured = measure_adherence(vocals, accompaniments, songs=songs)
-    return {
-        name: {part: as_json(getattr(result, part)) for part in ("matched", "shuffled", "difference")}
-        for name, result in measured.items()
-    }
+    return {name: adherence_as_json(result) for name, result in measured.items()}
+
+
+def prompt_adherence(reference: dict[str, EmbeddedSet], played: dict[str, EmbeddedSet]) -> dict[str, Any]:
+    """APA of what was played, by the "matched" and the "shuffled" mixes of the truth and of a system.
+
+    What cannot be computed, or says nothing, gives `{"error": ...}`.
+    """
+    if "shuffled" not in played:
+        return {"error": "prompt adherence shuffles accompaniments among songs and needs at least 2"}
+    try:
+        judged = (played[kind].songs.values() for kind in ("matched", "shuffled"))
+        anchors = (reference[kind].total for kind in ("matched", "shuffled"))
+        measured = adherence_of_mixes(*judged, *anchors, resamples=PAIRING_RESAMPLES)
+    except ValueError as error:
+        return {"error": str(error)}
+    if {measured.matched.value, measured.shuffled.value} in ({0.0}, {1.0}):
+        return {
+            "error": "prompt adherence is at one end of its scale for matched and shuffled mixes alike, because to this "
+            "embedder the system sounds further from the truth than shuffling makes a difference"
+        }
+    return adherence_as_json(measured)
+
+
+def adherence_as_json(measured: Adherence) -> dict[str, Any]:
+    return {part: as_json(getattr(measured, part)) for part in ("matched", "shuffled", "difference")}
 
 
 def as_json(interval: Interval) -> dict[str, float | int | None]:

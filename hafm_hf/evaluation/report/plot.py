@@ -30,11 +30,12 @@ def interval_plot(title: str, rows: list[Row], note: str = "") -> str:
     margin = 0.04 * ((high - low) or 1.0)
     scale = Scale(low - margin, high + margin)
     body = "".join(
-        f'<span class="name">{escape(row.name)}</span>{track(row, scale)}'
+        f'<span class="name" title="{escape(row.name)}">{escape(row.name)}</span>{track(row, scale)}'
         f'<span class="value">{number(row.interval["value"])}</span>'
         for row in rows
     )
-    axis = f'<span></span><span class="axis"><span>{number(low)}</span><span>{number(high)}</span></span><span></span>'
+    ends = "".join(f'<span style="left: {scale(end)}">{number(end)}</span>' for end in (low, high))
+    axis = f'<span></span><span class="axis">{ends}</span><span></span>'
     caption = f"<figcaption><b>{escape(title)}</b> {escape(note)}</figcaption>"
     return f'<figure class="plot">{caption}<div class="rows">{body}{axis}</div></figure>'
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 import soundfile
-from evaluating import evaluation, marks
+from evaluating import SpectrumEmbedder, evaluation, marks
 from song_files import contents
 
 from hafm_hf.evaluation.baselines.marks import Truth
@@ -28,7 +28,10 @@ def test_truth_is_no_distance_away_and_follows_the_voice_as_noise_does_not(evalu
             near, far = (entry["conditions"][condition]["distances"][kind] for entry in (truth, noise))
             assert near["fad"]["value"] == pytest.approx(0, abs=1e-9)
             assert far["fad"]["value"] > 0.1 and far["kad"] > near["kad"]
-            assert near["embeddings"] == 6 * 30
+            assert near["embeddings"] == near["fad_infinity"]["embeddings"] == 6 * 30
+            assert far["fad_infinity"]["value"] == pytest.approx(far["fad"]["value"], rel=0.3)
+        prompted = truth["conditions"][condition]["prompt_adherence"]
+        assert (prompted["matched"]["value"], prompted["shuffled"]["value"]) == pytest.approx((1, 0))
         followed, ignored = (entry["conditions"][condition]["adherence"]["pitch_in_chord"] for entry in (truth, noise))
         assert followed["difference"]["value"] > 0.2 > ignored["difference"]["value"]
         assert followed["matched"]["songs"] == 3
@@ -60,6 +63,26 @@ def test_what_is_there_is_not_made_again(evaluated, pairs, tmp_path):
     system = Recording()
     evaluation(tmp_path / "out").run(partial(pair_songs, pairs), [everywhere(system)])  # noise is scored as well
     assert system.asked == [lost.stem]
+    assert contents(tmp_path / "out") == contents(evaluated)
+
+
+class CountingEmbedder(SpectrumEmbedder):
+    calls = 0
+
+    def embed(self, audio):
+        self.calls += 1
+        return super().embed(audio)
+
+
+def test_a_folder_from_before_prompt_adherence_is_gone_on_with(evaluated, pairs, tmp_path):
+    shutil.copytree(evaluated, tmp_path / "out")
+    pairings = list((tmp_path / "out" / "features").rglob("*+*"))
+    for path in pairings:
+        path.unlink()
+    embedder = CountingEmbedder()
+    evaluation(tmp_path / "out", embedder=embedder).run(partial(pair_songs, pairs), [])
+    # Matched and shuffled mixes of the truth, and of two systems in two conditions.
+    assert embedder.calls == len(pairings) == 2 * 6 * 5
     assert contents(tmp_path / "out") == contents(evaluated)
 
 

@@ -3,9 +3,13 @@ import re
 import shutil
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
+from waveforms import tone
 
-from hafm_hf.evaluation.report.page import write_report
+from hafm_hf.evaluation.protocol.clips import Clip, ClipFolder
+from hafm_hf.evaluation.report.page import most_voice, write_report
+from hafm_hf.modeling.audio_hafm import write_wav
 
 
 VOID = {"meta", "link", "img", "br", "line", "circle"}
@@ -48,12 +52,29 @@ def test_the_page_needs_no_other_file(page, evaluated):
 
 
 def test_the_page_shows_numbers_plots_pictures_and_players(page):
-    for part in ("HAFM-Base (reported)", "noise", "another pipeline", "FAD, mixes", "Onset correlation", "isolated"):
+    for part in (
+        "HAFM-Base (reported)",
+        "noise",
+        "another pipeline",
+        "FAD, mixes",
+        "Onset correlation",
+        "Prompt adherence",
+    ):
         assert part in page.text
     # Three clips: the voice once, the truth and noise as a mix and alone.
     assert page.tags.count("audio") == 3 * (1 + 2 + 2)
     assert page.tags.count("img") == 3 * 3
     assert page.tags.count("circle") > 20
+
+
+def test_examples_are_clips_in_which_somebody_sings(tmp_path):
+    clips, folder = [Clip(str(number), "song", 0.0, 1.0) for number in range(7)], ClipFolder(tmp_path)
+    for clip in clips:
+        loudness = 0.5 if clip.id in "146" else 0.1
+        write_wav(folder.path("isolated", clip), tone(1.0, 24000)[0] * np.float32(loudness), 24000)
+    assert [clip.id for clip in most_voice(clips, folder)] == ["1", "4", "6"]
+    assert most_voice(clips[:1], folder) == clips[:1]
+    assert most_voice([], folder) == []
 
 
 def test_what_is_wrong_is_told_and_names_cannot_break_the_page(evaluated, tmp_path):

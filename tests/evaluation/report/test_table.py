@@ -15,7 +15,8 @@ def results(evaluated):
 def test_table_2_has_the_measured_rows_best_first_and_then_those_of_the_paper(results):
     table = table_2(results, "mix")
     assert [row[0] for row in table.rows[:2]] == ["truth", "noise"]
-    assert table.rows[-1][:4] == ["HAFM-Base (reported)", "2.08", "2.30", "0.33"]
+    assert table.header == ["system", "FAD_i", "FAD∞_i", "FAD_s", "FAD∞_s", "delta", "KAD_i", "n"]
+    assert table.rows[-1] == ["HAFM-Base (reported)", "2.08", "", "2.30", "", "0.33", "", ""]
     assert len(table.rows) == 2 + 4
     for part in (
         "6 clips of 3 songs",
@@ -26,9 +27,31 @@ def test_table_2_has_the_measured_rows_best_first_and_then_those_of_the_paper(re
         "leakage",
     ):
         assert part in table.note
-    assert table.rows[1][1].startswith(
-        f"{results['systems']['noise']['conditions']['isolated']['distances']['mix']['fad']['value']:.3g} ["
-    )
+    noise = results["systems"]["noise"]["conditions"]["isolated"]["distances"]["mix"]
+    assert table.rows[1][1].startswith(f"{noise['fad']['value']:.3g}\n[")
+    assert table.rows[1][2].startswith(f"{noise['fad_infinity']['value']:.3g}\n± ")
+
+
+def test_both_adherences_have_their_intervals(results):
+    vocal, prompt = results_tables(results)[2:4]
+    parts = results["systems"]["truth"]["conditions"]["isolated"]["adherence"]["onset_correlation"]["difference"]
+    assert vocal.rows[0][:2] == ["truth", f"{parts['value']:+.3f}\n[{parts['low']:+.3f}, {parts['high']:+.3f}]"]
+    assert "beat F-measure" in vocal.header
+    assert prompt.header == ["system", "APA", "shuffled", "difference"]
+    assert [cell.split("\n")[0] for cell in prompt.rows[0]] == ["truth", "1.000", "0.000", "+1.000"]
+
+
+def test_results_of_earlier_versions_have_the_tables_of_then(results):
+    results = copy.deepcopy(results)
+    for entry in results["systems"].values():
+        for part in entry["conditions"].values():
+            del part["prompt_adherence"]
+            for distance in part["distances"].values():
+                del distance["fad_infinity"]
+    tables = results_tables(results)
+    assert tables[0].header == ["system", "FAD_i", "FAD_s", "delta", "KAD_i", "n"]
+    assert "∞" not in tables[0].note
+    assert [table.title.split(",")[0] for table in tables[2:]] == ["Adherence to the vocal"] * 2
 
 
 def test_nothing_undefined_breaks_a_table(results):
@@ -38,9 +61,14 @@ def test_nothing_undefined_breaks_a_table(results):
     noise["delta"] = None
     truth["conditions"]["isolated"]["distances"]["mix"] = {"error": "one embedding has no covariance"}
     truth["conditions"]["isolated"]["adherence"]["key_agreement"]["difference"].update(value=None, low=None, high=None)
-    texts = list(map(str, results_tables(results)))
-    assert "Not all could be computed: one embedding has no covariance." in texts[0]
-    assert len(texts) == 4
+    truth["conditions"]["isolated"]["prompt_adherence"] = {"error": "prompt adherence needs at least 2"}
+    too_few = {"value": None, "error": "FAD-infinity needs more"}
+    truth["conditions"]["separated"]["distances"]["mix"]["fad_infinity"] = too_few
+    tables = results_tables(results)
+    for table in (tables[0], tables[3]):
+        assert "Not all could be computed: " in table.note
+    assert "covariance" in tables[0].note and "FAD-infinity needs more." in tables[0].note
+    assert len(list(map(str, tables))) == 6
 
 
 def test_too_few_embeddings_are_said(results):
@@ -51,6 +79,7 @@ def test_too_few_embeddings_are_said(results):
 
 
 def test_columns_are_aligned():
-    lines = str(Table("title", ["a", "long name"], [["row", "1"], ["longer row", "22"]], "note")).split("\n")
-    assert len({len(line) for line in lines[1:6]}) == 1
-    assert lines[3].endswith(" 1") and lines[4].endswith("22")
+    table = Table("title", ["a", "long name"], [["row", "1"], ["longer row", "22\n[2, 222222222]"]], "note")
+    lines = str(table).split("\n")
+    assert len({len(line) for line in lines[1:7]}) == 1
+    assert lines[3].endswith(" 1") and lines[4].endswith(" 22") and lines[5].endswith("  [2, 222222222]")
