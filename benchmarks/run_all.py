@@ -18,13 +18,14 @@ from hafm_hf.data.resume import open_journal, read_journal
 
 
 COMMANDS = (
-    "generation.py --windows 1 8 32",
-    "songs.py --seconds 10 60 --vocals 1 4 16",
-    "songs.py --seconds 10 --vocals 1 4 --model random-paper --precision int8",
-    "tokenizing.py",
-    "tokenizing.py --model random-paper",
+    "generation.py --windows 1 32",
+    "songs.py --model random-paper --precision bfloat16 --seconds 60 --vocals 1 --rounds 1",
+    "songs.py --seconds 10 --vocals 1 4 16",
+    "songs.py --seconds 60 240 --vocals 1",
     "start_up.py",
     "training.py",
+    "tokenizing.py",
+    "tokenizing.py --model random-paper",
     "prepare.py --songs 10 100",
     "evaluation.py",
 )
