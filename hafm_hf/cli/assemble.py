@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 
 from ..training import STAGES
-from ..training.assemble import assemble
+from ..training.assemble import SINGSONG_PARTS, assemble
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    names = ["seq2seq", "fine"] if args.seq2seq else STAGES
+    names = SINGSONG_PARTS if args.seq2seq else STAGES
     stages = {name: getattr(args, name) or args.base for name in names}
     missing = [f"--{name}" for name, source in stages.items() if source is None]
     if missing:

@@ -89,9 +89,8 @@ def run(args: argparse.Namespace) -> int:
         output=args.output,
         name=name,
         embedder=VggishEmbedder(args.vggish, args.preset, device) if args.vggish else TokenizerEmbedder(device=device),
-        pairing_embedder=TokenizerEmbedder(
-            part="semantic", device=device
-        ),  # the codec's latents hear hardly any harmony
+        # The codec's latents hear hardly any harmony.
+        pairing_embedder=TokenizerEmbedder(part="semantic", device=device),
         voice_of_mix=voice_of_mix(args, state.device),
         clips_per_song=args.clips_per_song,
         seed=args.seed,

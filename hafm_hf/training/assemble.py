@@ -18,6 +18,9 @@ from .recipes import TRAINABLE
 from .sources import folder_or_hub_id
 
 
+SINGSONG_PARTS = ("seq2seq", "fine")
+
+
 def assemble(
     folder: str | Path, stages: dict[str, str], processor: str | None = None
 ) -> HafmModel | SingSongForAccompaniment:
@@ -36,7 +39,10 @@ def assemble(
     folder = Path(folder)
     if folder.exists():
         raise ValueError(f"{folder} exists; choose a new folder.")
-    parts = {name: load_stage(name, folder_or_hub_id(stages[name])) for name in stages}
+    parts = {
+        name: load_stage(name, folder_or_hub_id(stages[name]))
+        for name in (SINGSONG_PARTS if "seq2seq" in stages else STAGES)
+    }
     for part in parts.values():
         part.config.use_cache = True  # Trainer turns it off
     model = SingSongForAccompaniment.from_parts(**parts) if "seq2seq" in parts else join(parts)

@@ -20,7 +20,7 @@ from ...modeling.generation_hafm import (
     deinterleave_codes,
     mix_bits,
 )
-from ...modeling.generation_song_hafm import HafmGenerateOutput, seeds_of_vocals, unpadded
+from ...modeling.generation_song_hafm import HafmGenerateOutput, seeds_of_vocals, split_stage_kwargs, unpadded
 from .configuration_singsong import SingSongSeq2SeqConfig
 
 
@@ -134,7 +134,7 @@ class SingSongGenerationMixin(GenerationMixin):
             settings:
                 `temperature` and `top_k` of both parts, by default HAFM's for the T5 (paper, section 3.5) and the fine
                 stage's own; 0 takes the likeliest token, or has no limit. `guidance_scale` and whatever else
-                `HafmFineModel.generate` knows are for that alone, for the T5 has no guidance.
+                `HafmFineModel.generate` knows are for that alone, for the T5 has no guidance; so is `fine_temperature`.
 
         Raises:
             ValueError: If a vocal is empty or a token is outside the vocabulary.
@@ -149,6 +149,7 @@ class SingSongGenerationMixin(GenerationMixin):
         take_seeds = mix_bits((torch.tensor(streams, device=self.device)[:, None] + takes).flatten() & UINT32)
         semantic = [row.new_empty(0) for row in rows]
         codes = [row.new_empty(0, config.num_codebooks + self.fine.config.num_codebooks) for row in rows]
+        fine_settings = split_stage_kwargs(self.stages, settings)["fine"]
         window, done = config.conditioning_window_frames, 0
         starts = range(0, max(map(len, rows)), window)
         for number, start in enumerate(
@@ -162,7 +163,7 @@ class SingSongGenerationMixin(GenerationMixin):
                 temperature=settings.get("temperature", TEMPERATURE),
                 top_k=settings.get("top_k", TOP_K),
             )
-            fine = self._refine([coarse for _, coarse in predictions], seeds, **settings)
+            fine = self._refine([coarse for _, coarse in predictions], seeds, **fine_settings)
             for index, (semantic_ids, coarse), fine_ids in zip(active, predictions, fine, strict=True):
                 semantic[index] = torch.cat([semantic[index], semantic_ids])
                 codes[index] = torch.cat([codes[index], torch.cat([coarse, fine_ids]).T])

@@ -23,9 +23,6 @@ from .generation_singsong import SingSongGenerationMixin, SingSongSeq2SeqGenerat
 IGNORED = -100
 
 
-IGNORED = -100
-
-
 class SingSongPreTrainedModel(HafmLoadingMixin, PreTrainedModel):
     config: SingSongSeq2SeqConfig
     base_model_prefix = "singsong"

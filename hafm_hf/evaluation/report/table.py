@@ -183,9 +183,8 @@ def fad_value(entry: dict[str, Any], kind: str) -> float:
 def number(value: float | None, sign: str = "", digits: str = ".3g") -> str:
     if value is None:
         return "-"
-    return (
-        f"{value if abs(value) > 1e-12 else 0.0:{sign}{digits}}"  # what rounding leaves of a set's distance to itself
-    )
+    value = value if abs(value) > 1e-12 else 0.0  # what rounding leaves of a set's distance to itself
+    return f"{value:{sign}{digits}}"
 
 
 def with_interval(interval: dict[str, Any] | None, sign: str = "", digits: str = ".3g") -> str:

@@ -96,6 +96,13 @@ def test_top_k_narrows_what_is_drawn(model, vocals):
     assert not torch.equal(narrowed, model.generate(short, top_k=0, **settings).codes)
 
 
+def test_a_setting_may_be_for_the_fine_stage_alone(model, vocals):
+    short = vocals["vocal_semantic_ids"][1:, :9]
+    plain, greedy = (model.generate(short, seed=3, **settings).codes for settings in ({}, {"fine_temperature": 0}))
+    assert torch.equal(plain[:, :4], greedy[:, :4])
+    assert not torch.equal(plain[:, 4:], greedy[:, 4:])
+
+
 def test_every_place_of_a_target_has_its_own_tokens():
     config = SingSongSeq2SeqConfig(vocab_size=3, num_codebooks=2, conditioning_vocab_size=5)
     processor = TargetLogitsProcessor(config, torch.tensor([2, 1]))
