@@ -16,6 +16,7 @@ from ...modeling.generation_song_hafm import StageSettingsMixin
 from ...modeling.loading_hafm import HafmLoadingMixin
 from ...modeling.modeling_hafm import HafmFineModel, HafmOutputWithPast
 from ...modeling.processing_hafm import HafmProcessor
+from .block_attention_t5 import T5_BLOCKS
 from .configuration_singsong import SingSongConfig, SingSongSeq2SeqConfig
 from .generation_singsong import SingSongGenerationMixin, SingSongSeq2SeqGenerationMixin
 
@@ -47,7 +48,7 @@ class SingSongSeq2SeqModel(SingSongPreTrainedModel, SingSongSeq2SeqGenerationMix
 
     def __init__(self, config: SingSongSeq2SeqConfig):
         super().__init__(config)
-        self.t5 = T5ForConditionalGeneration._from_config(config.t5_config)
+        self.t5 = T5ForConditionalGeneration._from_config(config.t5_config, attn_implementation=T5_BLOCKS)
         self.post_init()
 
     def get_input_embeddings(self):
@@ -101,10 +102,10 @@ class SingSongSeq2SeqModel(SingSongPreTrainedModel, SingSongSeq2SeqGenerationMix
     def _code_logits(self, logits: torch.Tensor, places: torch.LongTensor) -> torch.Tensor:
         """Of the logits over the whole vocabulary those at the codes' places, and of these each code's codebook's."""
         config = self.config
-        logits = logits[..., config.acoustic_offset :].take_along_dim(places[..., None], dim=1)
-        logits = logits.unflatten(-1, (config.num_codebooks, config.vocab_size))
+        logits = logits[..., config.acoustic_offset :].unflatten(-1, (config.num_codebooks, config.vocab_size))
+        rows = torch.arange(len(places), device=places.device)[:, None]
         codebook = torch.arange(places.shape[1], device=places.device) % config.num_codebooks
-        return logits.take_along_dim(codebook[None, :, None, None], dim=2).squeeze(2)
+        return logits[rows, places, codebook]
 
 
 class SingSongForAccompaniment(StageSettingsMixin, SingSongPreTrainedModel, SingSongGenerationMixin):
