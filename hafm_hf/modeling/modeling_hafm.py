@@ -26,6 +26,7 @@ from .configuration_hafm import HafmCoarseConfig, HafmConfig, HafmFineConfig, Ha
 from .generation_hafm import HafmStageGenerationMixin
 from .generation_song_hafm import HafmSongGenerationMixin, StageSettingsMixin
 from .loading_hafm import HafmLoadingMixin
+from .rms_norm_hafm import LeanRMSNorm, lean_rms_norm_applies
 
 
 # Added to the scores of keys that are not attended. Finite in every precision, or rows of padding alone would be NaN.
@@ -66,6 +67,8 @@ class HafmRMSNorm(nn.Module):
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         weight = self.weight.to(hidden_states.dtype)
+        if lean_rms_norm_applies(hidden_states):
+            return LeanRMSNorm.apply(hidden_states, weight, self.variance_epsilon)
         return nn.functional.rms_norm(hidden_states, weight.shape, weight, self.variance_epsilon)
 
     def extra_repr(self):
