@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
+from .decoding_graph_hafm import FixedStep, StepGraph
 from .key_value_cache_hafm import make_cache
 from .packed_linear_hafm import INT8_ROWS, pack_linear
 from .sampling_hafm import Sampler
@@ -68,7 +69,8 @@ class StageDecoder:
             precision = "bfloat16"
         self.dtype = torch.float32 if precision == "float32" else torch.bfloat16
         self.layers = [pack_layer(layer, precision, rows) for layer in stage.decoder.layers]
-        self.heads = [pack_linear(weight_of(head, stage.decoder.norm), "float32", rows) for head in stage.lm_heads]
+        self.head_weights = [weight_of(head, stage.decoder.norm) for head in stage.lm_heads]
+        self.heads = [pack_linear(weight, "float32", rows) for weight in self.head_weights]
         self.activation = stage.decoder.layers[0].mlp.act_fn
         self.token_tables = token_tables(stage)
         self.reversed_bias = reversed_bias(stage, positions)
@@ -77,7 +79,7 @@ class StageDecoder:
         self.epsilon, self.head_epsilon = (epsilon * config.hidden_size).sqrt(), (epsilon * config.head_dim).sqrt()
 
         self.cache = make_cache(config, rows, positions, self.dtype, device)
-        self.positions, self.padding = positions, None
+        self.rows, self.positions, self.padding = rows, positions, None
         heads, size = config.num_attention_heads, config.head_dim
         # Where a step keeps what it computes of each layer in turn, without looking for memory and making views of it.
         self.projected = torch.empty(rows, 3, heads, size, device=device)
@@ -92,27 +94,21 @@ class StageDecoder:
             self.conditioning_bias.set_keys(prefix)
         self._read(prefix.embeddings, prefix.frames)
 
-    def read_tokens(self, input_ids: torch.LongTensor) -> torch.Tensor:
-        """Reads streams `(rows, length)`, BOS first; returns the logits `(rows, vocab_size)` of the tokens after them."""
+    def read_tokens(self, input_ids: torch.LongTensor) -> None:
+        """Reads the beginnings `(rows, length)` of the streams, BOS first."""
         indices = torch.arange(input_ids.shape[1], device=input_ids.device)
-        embeddings = self.token_tables[indices % len(self.heads), input_ids]
-        states = self._read(embeddings, self._frame_of(indices)[None])
-        return self.logits(states, input_ids.shape[1] - 1)
+        self._read(self.token_tables[indices % len(self.heads), input_ids], self.frame_of(indices)[None])
 
-    def _read(self, embeddings: torch.Tensor, frames: torch.LongTensor) -> torch.Tensor:
+    def _read(self, embeddings: torch.Tensor, frames: torch.LongTensor) -> None:
         batch_size, length, _ = embeddings.shape
         together = max(PREFILL_POSITIONS // length, 1)
-        last = [
-            self._read_rows(
-                slice(first, min(first + together, batch_size)), embeddings[first : first + together], frames
-            )
-            for first in range(0, batch_size, together)
-        ]
+        for first in range(0, batch_size, together):
+            rows = slice(first, min(first + together, batch_size))
+            self._read_rows(rows, embeddings[rows], frames)
         self.cache.filled += length
         self.cache.repeat_row(batch_size - 1)
-        return torch.cat(last)
 
-    def _read_rows(self, rows: slice, embeddings: torch.Tensor, frames: torch.LongTensor) -> torch.Tensor:
+    def _read_rows(self, rows: slice, embeddings: torch.Tensor, frames: torch.LongTensor) -> None:
         batch_size, length, _ = embeddings.shape
         start, end = self.cache.filled, self.cache.filled + length
         positions = torch.arange(end, device=embeddings.device)
@@ -126,7 +122,7 @@ class StageDecoder:
 
         states = embeddings.flatten(0, 1).float()
         for index, layer in enumerate(self.layers):
-            projected = layer.qkv(self._normalized(states)).float().unflatten(0, (batch_size, length))
+            projected = layer.qkv(self.normalized(states).to(self.dtype)).float().unflatten(0, (batch_size, length))
             query, key, value = projected.unflatten(2, self.projected.shape[1:]).permute(2, 0, 3, 1, 4)
             self.cache.write(index, rows, key / lengths(key, self.head_epsilon), value)
             attended = scaled_dot_product_attention(
@@ -137,7 +133,6 @@ class StageDecoder:
             )
             states = states + layer.out(attended.transpose(1, 2).reshape(batch_size * length, -1).to(self.dtype))
             states += self._feed_forward(layer, states)
-        return states.unflatten(0, (batch_size, length))[:, -1]
 
     def step(self, input_ids: torch.LongTensor, index: int) -> torch.Tensor:
         """
@@ -151,26 +146,35 @@ class StageDecoder:
             `torch.FloatTensor` of shape `(rows, vocab_size)`, the logits of the next token.
         """
         self.cache.begin_step()
-        end = self.cache.filled
-        bias = self._step_bias(index, end).to(self.dtype).expand(len(input_ids), -1, -1).reshape(-1, end)
+        states = self.token_tables[index % len(self.heads)].index_select(0, input_ids)
+        states = self.read_states(states, self._step_bias(index, self.cache.filled))
+        return self.heads[index % len(self.heads)](self.normalized(states))
+
+    def read_states(self, states: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """
+        What the layers make of one new position of each row.
+
+        Args:
+            states (`torch.FloatTensor` of shape `(rows, hidden_size)`): its embeddings, which are overwritten.
+            bias (`torch.FloatTensor` of shape `(rows or 1, num_heads, keys)`): of all keys for it.
+        """
+        bias = bias.to(self.dtype).expand(len(states), -1, -1).flatten(0, 1)
         projected = self.projected.flatten(1)
         queries_and_keys, (raw_query, key, value) = self.projected[:, :2], self.projected.unbind(1)
-
-        states = self.token_tables[index % len(self.heads)].index_select(0, input_ids)
         for number, layer in enumerate(self.layers):
-            projected.copy_(layer.qkv(self._normalized(states)))
+            projected.copy_(layer.qkv(self.normalized(states).to(self.dtype)))
             torch.linalg.vector_norm(queries_and_keys, dim=-1, keepdim=True, out=self.head_lengths)
             queries_and_keys.div_(torch.hypot(self.head_lengths, self.head_epsilon, out=self.head_lengths))
             attended = self.cache.attend(number, raw_query * layer.query_gain, key, value, bias)
             states += layer.out(attended)
             states += self._feed_forward(layer, states)
-        return self.logits(states, index)
+        return states
 
-    def logits(self, states: torch.Tensor, index: int) -> torch.Tensor:
-        """Logits `(rows, vocab_size)` of the token after the one at `index`."""
-        return self.heads[index % len(self.heads)](states / lengths(states, self.epsilon))
+    def normalized(self, states: torch.Tensor) -> torch.Tensor:
+        """States as the weights expect them, which hold the gain of the norm."""
+        return states / lengths(states, self.epsilon)
 
-    def _frame_of(self, index):
+    def frame_of(self, index):
         """The frame of the conditioning that sounds with the token at `index`."""
         return index // len(self.heads) * self.config.conditioning_frame_rate // self.config.frame_rate
 
@@ -178,14 +182,11 @@ class StageDecoder:
         """The bias `(rows or 1, num_heads, end)` of all keys for the token at `index`."""
         bias = self.reversed_bias[None, :, self.positions - end :]
         if self.conditioning_bias is not None:
-            bias = self.conditioning_bias.put_before_step(bias, self._frame_of(index))
+            bias = self.conditioning_bias.put_before_step(bias, self.frame_of(index))
         return bias if self.padding is None else bias + self.padding[..., :end]
 
-    def _normalized(self, states: torch.Tensor) -> torch.Tensor:
-        return (states / lengths(states, self.epsilon)).to(self.dtype)
-
     def _feed_forward(self, layer: PackedLayer, states: torch.Tensor) -> torch.Tensor:
-        gate, up = layer.gate_up(self._normalized(states)).chunk(2, dim=-1)
+        gate, up = layer.gate_up(self.normalized(states).to(self.dtype)).chunk(2, dim=-1)
         return layer.down(self.activation(gate) * up)
 
 
@@ -291,24 +292,36 @@ def decode(
         `torch.LongTensor` of shape `(batch_size, max_length)`.
     """
     batch_size, length = input_ids.shape
-    tokens = torch.nn.functional.pad(input_ids, (0, max_length - length))
+    tokens = pad(input_ids, (0, max_length - length))
     guided = sampler.guidance_scale is not None
     copies = 2 if guided else 1
     with torch.inference_mode():
         prefix = embed_conditioning(stage, conditioning, conditioning_mask, guided)
         decoder = StageDecoder(stage, copies * batch_size, prefix.embeddings.shape[1] + max_length - 1, precision)
         decoder.read_conditioning(prefix)
-        logits = decoder.read_tokens(input_ids.repeat(copies, 1))
+        if length > 1:
+            decoder.read_tokens(input_ids[:, :-1].repeat(copies, 1))
+        add_token = make_step(decoder, sampler, tokens, length - 1)
         for index in range(length, max_length):
-            next_ids = sampler(logits, index - 1)
-            tokens[:, index] = next_ids
+            add_token(index)
             if streamer is not None:
-                streamer.put(next_ids.cpu())
-            if index + 1 < max_length:
-                logits = decoder.step(next_ids.repeat(copies), index)
+                streamer.put(tokens[:, index].cpu())
     if streamer is not None:
         streamer.end()
     return tokens
+
+
+def make_step(decoder: StageDecoder, sampler: Sampler, tokens: torch.LongTensor, index: int) -> Callable[[int], None]:
+    """What adds a token to the streams `(batch_size, max_length)` at each place after `index`, the last there is, in turn."""
+    if tokens.device.type == "cuda":
+        return StepGraph(FixedStep(decoder, sampler, tokens, index))
+    copies = decoder.rows // len(tokens)
+
+    def add_token(index: int) -> None:
+        logits = decoder.step(tokens[:, index - 1].repeat(copies), index - 1)
+        tokens[:, index] = sampler(logits, index - 1)
+
+    return add_token
 
 
 def embed_conditioning(stage, conditioning, mask, guided: bool) -> Prefix:

@@ -78,10 +78,14 @@ class KeyValueCache:
         Returns:
             `torch.Tensor` of shape `(rows, num_heads * head_dim)`, in the cache's precision.
         """
-        self.new_keys[layer].copy_(key)
-        self.new_values[layer].copy_(value)
+        self.write_new(layer, key, value)
         weights = torch.softmax(self.scores(layer, query.flatten(0, 1)).add_(bias), dim=-1)
         return self.weighted_values(layer, weights).view(len(query), -1)
+
+    def write_new(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
+        """The key and the value of the new position, as `attend` takes them."""
+        self.new_keys[layer].copy_(key)
+        self.new_values[layer].copy_(value)
 
     def scores(self, layer: int, query: torch.Tensor) -> torch.Tensor:
         """Products `(rows * num_heads, filled)` of queries `(rows * num_heads, head_dim)` and keys."""
@@ -125,6 +129,28 @@ class BagCache(KeyValueCache):
         return sum_rows(self.value_tables[layer], self.value_bags, weights)
 
 
+class FixedCache(KeyValueCache):
+    """
+    The same for steps that are all alike: each reads every position, filled or not, and where the new one is lies in a
+    tensor, `place` `(1,)`.
+
+    Args:
+        cache (`KeyValueCache`): whose place it takes, keys of all positions lying together.
+    """
+
+    def __init__(self, cache: KeyValueCache):
+        self.block, self.keys, self.values = cache.block, cache.keys, cache.values
+        self.place = torch.tensor([cache.filled], device=self.keys.device)
+        # What memory held before must not be read, for a weight of zero does not take away what is not a number.
+        self.keys[..., cache.filled :].zero_()
+        self.values[..., cache.filled :, :].zero_()
+        self.filled = self.values.shape[-2]
+
+    def write_new(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
+        self.keys[layer, :, :, 0].index_copy_(-1, self.place, key[..., None].to(self.keys.dtype))
+        self.values[layer].index_copy_(-2, self.place, value[:, :, None].to(self.values.dtype))
+
+
 def numbers(shape: torch.Size) -> torch.Tensor:
     """Numbers the elements of a shape."""
     return torch.arange(shape.numel(), dtype=torch.int32).view(shape)
@@ -147,4 +173,4 @@ def make_cache(config, rows: int, positions: int, dtype: torch.dtype, device: to
     return (BagCache if has_fbgemm else KeyValueCache)(config, rows, positions, dtype, device)
 
 
-__all__ = ["BagCache", "KeyValueCache", "make_cache"]
+__all__ = ["BagCache", "FixedCache", "KeyValueCache", "make_cache"]

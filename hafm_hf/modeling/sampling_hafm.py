@@ -27,6 +27,10 @@ class Sampler:
 
     def __call__(self, logits: torch.FloatTensor, index: int) -> torch.LongTensor:
         """Token `index` (0 for the first after BOS) of each sample from its logits `(rows, vocab_size)`."""
+        return self.choose(logits, lambda: self._noise(index, logits))
+
+    def choose(self, logits: torch.FloatTensor, noise: Callable[[], torch.FloatTensor]) -> torch.LongTensor:
+        """The same with what `noise`, called where tokens are drawn, returns: `(batch_size, vocab_size)`."""
         if self.guidance_scale is not None:
             conditional, unconditional = logits.chunk(2)
             logits = torch.lerp(unconditional, conditional, self.guidance_scale)
@@ -34,7 +38,7 @@ class Sampler:
             return logits.argmax(dim=-1)
         if 0 < self.top_k < logits.shape[-1]:
             logits = logits.masked_fill(logits < logits.topk(self.top_k).values[:, -1:], -float("inf"))
-        return (logits + self._noise(index, logits)).argmax(dim=-1)
+        return (logits + noise()).argmax(dim=-1)
 
     def _noise(self, index: int, logits: torch.FloatTensor) -> torch.FloatTensor:
         if not 0 <= index - self.first < len(self.block):

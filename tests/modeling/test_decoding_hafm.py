@@ -111,8 +111,7 @@ def logits_of(stage, precision: str, rows: int = 3) -> torch.Tensor:
         prefix = embed_conditioning(stage, conditioning, None, guided=False)
         decoder = StageDecoder(stage, rows, prefix.embeddings.shape[1] + 2, precision)
         decoder.read_conditioning(prefix)
-        first = decoder.read_tokens(inputs["input_ids"][:, :1])
-        return torch.stack([first, decoder.step(inputs["input_ids"][:, 1], 1)], dim=1)
+        return torch.stack([decoder.step(inputs["input_ids"][:, index], index) for index in range(2)], dim=1)
 
 
 @pytest.mark.parametrize(
