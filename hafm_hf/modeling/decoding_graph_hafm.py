@@ -73,8 +73,9 @@ class StepGraph:
     Where it cannot be recorded it runs kernel by kernel, and says so once.
     """
 
-    def __init__(self, step: Callable[[], None]):
-        self.step, self.run = step, self._run_and_record
+    def __init__(self, step: Callable[[], None], device: torch.device):
+        self.step, self.device = step, device
+        self.run = self._run_and_record
 
     def __call__(self, index: int) -> None:
         self.run()
@@ -83,7 +84,7 @@ class StepGraph:
         self.step()
         try:
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            with torch.cuda.device(self.device), torch.cuda.graph(graph):
                 self.step()
             self.run = graph.replay
         except RuntimeError as error:

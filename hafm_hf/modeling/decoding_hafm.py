@@ -314,7 +314,7 @@ def decode(
 def make_step(decoder: StageDecoder, sampler: Sampler, tokens: torch.LongTensor, index: int) -> Callable[[int], None]:
     """What adds a token to the streams `(batch_size, max_length)` at each place after `index`, the last there is, in turn."""
     if tokens.device.type == "cuda":
-        return StepGraph(FixedStep(decoder, sampler, tokens, index))
+        return StepGraph(FixedStep(decoder, sampler, tokens, index), tokens.device)
     copies = decoder.rows // len(tokens)
 
     def add_token(index: int) -> None:

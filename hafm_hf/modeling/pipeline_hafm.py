@@ -11,6 +11,7 @@ import numpy as np
 from transformers import Pipeline
 from transformers.dynamic_module_utils import custom_object_save
 
+from .ahead_hafm import one_ahead
 from .audio_hafm import MIN_SECONDS, load_audio, resample, to_mono
 from .card_hafm import HafmCardMixin
 from .loudness_hafm import PeakLimiter, mix
@@ -163,7 +164,8 @@ class HafmPipeline(HafmCardMixin, Pipeline):
 
     def stream(self, inputs: Any, **kwargs) -> Iterator[dict]:
         """
-        The accompaniment of one vocal in pieces, each as soon as it is there; joined they are what a call returns.
+        The accompaniment of one vocal in pieces, each as soon as it is there; joined they are what a call returns. While
+        a piece is decoded and played, the next is being generated.
 
         Yields dicts with `audio` (`np.ndarray` of shape `(samples,)`, or `(takes, samples)` for several),
         `sampling_rate`, `seed` and `start`, the piece's first sample.
@@ -175,7 +177,7 @@ class HafmPipeline(HafmCardMixin, Pipeline):
         model_inputs = self.processor(audio=vocal, sampling_rate=rate, noise=forward_params.pop("noise", None))
         limiters = [PeakLimiter(rate) for _ in range(forward_params.get("num_return_sequences", 1))]
         cache, start = HafmCodecCache(), 0
-        for output in self.model.stream(**model_inputs, **forward_params):
+        for output in one_ahead(self.model.stream(**model_inputs, **forward_params)):
             takes = tokenizer.decode(output.codes, start=output.start, length=len(vocal), cache=cache).cpu().numpy()
             last = output.start * tokenizer.config.hop_length + takes.shape[-1] == len(vocal)
             audio = np.stack([limiter(take, last) for limiter, take in zip(limiters, takes, strict=True)])

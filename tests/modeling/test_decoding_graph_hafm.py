@@ -89,7 +89,7 @@ def test_a_step_never_waits_for_a_gpu(name, precision):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU records it")
 def test_a_step_that_cannot_be_recorded_runs_as_it_is():
     calls = []
-    graph = StepGraph(lambda: calls.append("step"))
+    graph = StepGraph(lambda: calls.append("step"), torch.device("cuda"))
     for index in range(1, 4):
         graph(index)
         assert len(calls) == index

@@ -359,6 +359,21 @@ def test_streamed_pieces_joined_are_what_a_call_returns(accompany, arguments):
         position += piece["audio"].shape[-1]
 
 
+def test_the_next_piece_is_generated_while_one_is_used(accompany, monkeypatch):
+    generated, stream = threading.Semaphore(0), accompany.model.stream
+
+    def counted(**kwargs):
+        for output in stream(**kwargs):
+            generated.release()
+            yield output
+
+    monkeypatch.setattr(accompany.model, "stream", counted)
+    pieces = accompany.stream(as_input(0.5), seed=5)
+    next(pieces)
+    assert generated.acquire(timeout=20) and generated.acquire(timeout=20)
+    pieces.close()
+
+
 # -- Loading -----------------------------------------------------------------------------------------------------------
 
 
