@@ -11,6 +11,7 @@ import math
 
 import pytest
 import torch
+from live_bytes import LiveBytes
 from make_golden import make_model
 from tqdm.auto import tqdm
 from transformers.cache_utils import Cache
@@ -174,6 +175,18 @@ def test_the_batch_size_comes_from_the_memory_at_hand(model, calls, monkeypatch,
     monkeypatch.setattr(generation_song_hafm, "free_memory", lambda device: int(2 * windows * window_bytes))
     model.generate(**make_vocals(20), seed=4)
     assert max(rows for name, rows, _ in calls if name == "fine") == together
+
+
+def test_a_song_ten_times_as_long_takes_no_more_memory_than_its_tokens(model):
+    peaks = {}
+    for frames in (40, 400):
+        with LiveBytes() as memory:
+            output = model.generate(**make_vocals(frames), seed=4, max_batch_size=2)
+        peaks[frames] = memory.peak
+    tokens = 8 * (output.codes.numel() + 2 * 400)  # the codes and both semantic streams
+    assert peaks[40] > 100_000, "keys and values alone"
+    # Held by the take, put together for the output, and what padding and masks are made of.
+    assert peaks[400] - peaks[40] < 5 * tokens
 
 
 def test_free_memory_is_some_and_not_more_than_there_is():
