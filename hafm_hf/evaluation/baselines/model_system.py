@@ -6,12 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...modeling.audio_hafm import resample
+from ...modeling.loudness_hafm import PeakLimiter
 from ...modeling.processing_hafm import HafmProcessor
 from .base import AccompanimentSystem, EvaluationClip
 
 
 class ModelSystem(AccompanimentSystem):
-    """Accompanies clips as one batch, each with random numbers of its own.
+    """Accompanies clips as one batch, each with random numbers of its own, with peaks limited as the pipeline's are.
 
     Args:
         name: what tables call it.
@@ -33,4 +34,5 @@ class ModelSystem(AccompanimentSystem):
         seeds = [int(clip.generator().integers(2**31)) for clip in clips]
         codes = self.model.generate(**inputs, seed=seeds, **self.generate_kwargs).codes
         waveforms = self.processor.batch_decode(codes, lengths=[len(vocal) for vocal in vocals])
-        return [clip.fit(waveform, rate) for clip, waveform in zip(clips, waveforms, strict=True)]
+        limited = [PeakLimiter(rate)(waveform) for waveform in waveforms]
+        return [clip.fit(waveform, rate) for clip, waveform in zip(clips, limited, strict=True)]

@@ -1,14 +1,16 @@
 # Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
 """A model is heard as its pipeline plays it."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from transformers import pipeline
 from waveforms import tone
 
-from hafm_hf import TASK, HafmModel
+from hafm_hf import TASK, HafmModel, HafmPipeline
 from hafm_hf.evaluation.baselines.model_system import ModelSystem
 
 
@@ -29,6 +31,22 @@ def test_accompaniments_are_those_of_the_pipeline(system, checkpoint, processor,
     for clip, vocal, audio in zip(clips, vocals, accompaniments, strict=False):
         seed = int(clip.generator().integers(2**31))
         assert np.array_equal(accompany(vocal, sampling_rate=rate, seed=seed)["audio"], audio)
+
+
+def test_peaks_are_limited_as_those_of_the_pipeline(checkpoint, processor, clips):
+    processor = copy.deepcopy(processor)
+    loudest = [
+        m for m in processor.audio_tokenizer.acoustic_model.decoder.modules() if isinstance(m, torch.nn.Conv1d)
+    ][-1]
+    with torch.no_grad():
+        loudest.parametrizations.weight.original0.mul_(300)
+    rate, model = processor.sampling_rate, HafmModel.from_pretrained(checkpoint)
+    clip = replace(clips[0], vocal=0.2 * tone(0.3, rate)[0], sampling_rate=rate)
+    (audio,) = ModelSystem("loud", model, processor).accompany([clip])
+    assert 0.85 < np.abs(audio).max() < 0.9
+    seed = int(clip.generator().integers(2**31))
+    accompany = HafmPipeline(model, processor=processor)
+    assert np.array_equal(accompany(clip.vocal, sampling_rate=rate, seed=seed)["audio"], audio)
 
 
 def test_clips_of_one_batch_are_sampled_independently(system, clips):
