@@ -17,11 +17,14 @@ from transformers.generation import (
     TemperatureLogitsWarper,
     TopKLogitsWarper,
 )
+from transformers.utils import logging
 
 from .decoding_hafm import decode
 from .packed_linear_hafm import PRECISIONS
 from .sampling_hafm import Sampler
 
+
+logger = logging.get_logger(__name__)
 
 UINT32 = 0xFFFFFFFF
 
@@ -266,6 +269,10 @@ class HafmStageGenerationMixin(GenerationMixin):
                 "arguments or with what has been done to the model; leave `precision` out."
             )
         if not fast:
+            logger.warning_once(
+                "Generation runs in the loop of transformers, which takes longer: the fast one does not know these "
+                "arguments, or what has been done to the model."
+            )
             return super()._sample(
                 input_ids,
                 logits_processor,

@@ -8,7 +8,10 @@ FBGEMM read at nearly all of the memory's speed and add up in float32, where a m
 """
 
 import torch
+from transformers.utils import logging
 
+
+logger = logging.get_logger(__name__)
 
 # Positions whose keys lie, and are summed, together.
 BLOCK = 128
@@ -169,8 +172,11 @@ def sum_rows(table: torch.Tensor, bags: tuple[torch.Tensor, torch.Tensor], weigh
 
 def make_cache(config, rows: int, positions: int, dtype: torch.dtype, device: torch.device) -> KeyValueCache:
     """The cache that is the fastest on a device. FBGEMM needs x86 and its vectors."""
-    has_fbgemm = device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX")
-    return (BagCache if has_fbgemm else KeyValueCache)(config, rows, positions, dtype, device)
+    if device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX"):
+        return BagCache(config, rows, positions, dtype, device)
+    if device.type == "cpu":
+        logger.warning_once("Generation takes longer here: this CPU lacks the AVX that embedding bags of FBGEMM need.")
+    return KeyValueCache(config, rows, positions, dtype, device)
 
 
 __all__ = ["BagCache", "FixedCache", "KeyValueCache", "make_cache"]

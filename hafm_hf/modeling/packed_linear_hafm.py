@@ -11,7 +11,10 @@ from collections.abc import Callable
 
 import torch
 from torch.nn.functional import linear, pad
+from transformers.utils import logging
 
+
+logger = logging.get_logger(__name__)
 
 PRECISIONS = ("float32", "bfloat16", "int8")
 # Rows up to which the int8 kernel, bound by the reading of weights, beats a product in bfloat16.
@@ -41,9 +44,13 @@ def pack_linear(weight: torch.Tensor, precision: str, rows: int) -> Callable[[to
 
 def has_packed_kernel(weight: torch.Tensor) -> bool:
     """Whether oneDNN is there and has a kernel of its own for such a weight."""
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+    if weight.device.type != "cpu":
         return False
-    return weight.dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    has_onednn = torch.backends.mkldnn.is_available()
+    if has_onednn and (weight.dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+        return True
+    logger.warning_once(f"Generation takes longer here: oneDNN has no kernel for weights in {weight.dtype}.")
+    return False
 
 
 class Int8Linear:

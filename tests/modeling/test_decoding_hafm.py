@@ -1,13 +1,16 @@
 # Copyright 2026 The hafm_hf authors. Licensed under the Apache License, Version 2.0.
 """The fast decoding loop gives what transformers' own gives, and leaves to it what it does not know."""
 
+import logging
+
 import pytest
 import torch
 from tiny_stages import make_inputs, make_stage, row_of
 from torch import nn
 from transformers import DynamicCache, LogitsProcessorList, TopPLogitsWarper
+from transformers.testing_utils import CaptureLogger
 
-from hafm_hf.modeling import decoding_hafm, generation_hafm, key_value_cache_hafm
+from hafm_hf.modeling import decoding_hafm, generation_hafm, key_value_cache_hafm, packed_linear_hafm
 from hafm_hf.modeling.decoding_hafm import StageDecoder, embed_conditioning
 
 
@@ -146,11 +149,21 @@ def test_a_half_precision_model_decodes_in_bfloat16(stage, monkeypatch):
     assert precisions == ["float32", "bfloat16", "bfloat16"]
 
 
+def said(module, run) -> str:
+    """What a module warns of while `run` is called twice."""
+    logging.Logger.warning_once.cache_clear()
+    with CaptureLogger(module.logger) as captured:
+        run(), run()
+    return captured.out
+
+
 def test_without_onednn_the_tokens_are_the_same(stage, monkeypatch):
     inputs, settings = make_inputs(stage), SETTINGS["sampled-guided"] | {"seeds": torch.tensor([7, 8, 9])}
     expected = generate(stage, inputs, **settings)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     assert torch.equal(generate(stage, inputs, **settings), expected)
+    warned = said(packed_linear_hafm, lambda: generate(stage, inputs, **settings))
+    assert warned.count("takes longer here: oneDNN") == 1
 
 
 def test_without_fbgemm_the_tokens_are_the_same(stage, monkeypatch):
@@ -158,6 +171,14 @@ def test_without_fbgemm_the_tokens_are_the_same(stage, monkeypatch):
     expected = generate(stage, inputs, **settings)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
     assert torch.equal(generate(stage, inputs, **settings), expected)
+    warned = said(key_value_cache_hafm, lambda: generate(stage, inputs, **settings))
+    assert warned.count("takes longer here: this CPU") == 1
+
+
+def test_what_is_slow_is_said_once_and_what_is_fast_is_not(stage):
+    inputs = make_inputs(stage)
+    assert said(generation_hafm, lambda: generate(stage, inputs)) == ""
+    assert said(generation_hafm, lambda: plain(stage, inputs)).count("in the loop of transformers") == 1
 
 
 @pytest.mark.parametrize("make", [lambda inputs: inputs, ragged], ids=["whole", "ragged"])
