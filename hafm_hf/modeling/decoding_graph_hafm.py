@@ -84,7 +84,8 @@ class StepGraph:
         self.step()
         try:
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.device(self.device), torch.cuda.graph(graph):
+            # Of this thread alone: while one is recorded, another thread may decode what was generated before.
+            with torch.cuda.device(self.device), torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self.step()
             self.run = graph.replay
         except RuntimeError as error:

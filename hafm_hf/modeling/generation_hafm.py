@@ -237,9 +237,9 @@ class HafmStageGenerationMixin(GenerationMixin):
             processors.insert(0, ClassifierFreeGuidanceLogitsProcessor(guidance_scale))
         seeds, offsets = model_kwargs.get("seeds"), model_kwargs.get("seed_offsets")
         if seeds is not None and generation_config.do_sample:
-            sequences = torch.arange(len(seeds), device=seeds.device) % generation_config.num_return_sequences
-            seeds = seeds + 0x9E3779B1 * sequences
-            offsets = torch.zeros_like(seeds) if offsets is None else offsets
+            sequences = torch.arange(len(seeds), device=self.device) % generation_config.num_return_sequences
+            seeds = seeds.to(self.device) + 0x9E3779B1 * sequences
+            offsets = torch.zeros_like(seeds) if offsets is None else offsets.to(self.device)
             if (attention_mask := model_kwargs.get("attention_mask")) is not None:
                 offsets = offsets - (attention_mask == 0).sum(dim=1)  # the stream starts behind the padding
             processors.append(SeededSamplingLogitsProcessor(seeds, offsets))
