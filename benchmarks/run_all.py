@@ -19,6 +19,7 @@ from hafm_hf.data.resume import open_journal, read_journal
 
 COMMANDS = (
     "generation.py --windows 1 32",
+    "precision.py",
     "songs.py --model random-paper --precision bfloat16 --seconds 60 --vocals 1 --rounds 1",
     "songs.py --seconds 10 --vocals 1 4 16",
     "songs.py --seconds 60 240 --vocals 1",
@@ -31,6 +32,7 @@ COMMANDS = (
 )
 SMALL_COMMANDS = (
     "generation.py --small --stages coarse --windows 1 --steps 4 --rounds 1",
+    "precision.py --model random-small --seconds 10",
     "songs.py --model random-small --seconds 2 --vocals 1 2 --rounds 1",
     "tokenizing.py --model random-small --seconds 2 --rounds 1",
     "start_up.py --rounds 1",

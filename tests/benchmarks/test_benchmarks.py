@@ -26,7 +26,7 @@ def run(monkeypatch, capsys, command: str) -> str:
 
 
 # Those that start no further process, each of which would take seconds to load its libraries.
-@pytest.mark.parametrize("name", ["generation", "tokenizing"])
+@pytest.mark.parametrize("name", ["generation", "precision", "tokenizing"])
 def test_small_settings_run_and_give_a_page(monkeypatch, capsys, tmp_path, name):
     import run_all
 
