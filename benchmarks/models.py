@@ -41,16 +41,16 @@ SMALL_TOKENIZER = {
 }
 
 
-def load(model: str) -> HafmPipeline:
-    """The pipeline of what `MODEL_HELP` says, on the CPU."""
+def load(model: str, device: str = "cpu") -> HafmPipeline:
+    """The pipeline of what `MODEL_HELP` says."""
     processor = load_processor(model)
     if model not in RANDOM:
-        return HafmPipeline(HafmModel.from_pretrained(path(model)), processor=processor, device="cpu")
+        return HafmPipeline(HafmModel.from_pretrained(path(model)), processor=processor, device=device)
     torch.manual_seed(0)
     stages = {
         f"{name}_config": SMALL_STAGE if model == "random-small" else {} for name in ("semantic", "coarse", "fine")
     }
-    return HafmPipeline(HafmModel(HafmConfig(**stages)).eval(), processor=processor, device="cpu")
+    return HafmPipeline(HafmModel(HafmConfig(**stages)).eval(), processor=processor, device=device)
 
 
 def load_processor(model: str) -> HafmProcessor:

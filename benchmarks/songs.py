@@ -3,9 +3,11 @@
 What whole songs cost from the recording to the mix: seconds per second of audio, the share of every part, peak memory.
 
     python benchmarks/songs.py [--model CHECKPOINT] [--seconds 10 60] [--vocals 1 4 16] [--precision int8] [--rounds 3]
+        [--device cuda]
 
 Vocals of one length go through the pipeline in one batch. Each measurement has a process of its own and follows a short
-vocal, which warms it up. `rest` is what no part takes: reading, resampling, mixing. The last line is JSON. To try it:
+vocal, which warms it up. `rest` is what no part takes: reading, resampling, mixing. Memory is that of the process, or of a
+GPU's tensors. The last line is JSON. To try it:
 
     python benchmarks/songs.py --model random-small --seconds 2 --vocals 1 2 --rounds 1
 """
@@ -37,6 +39,8 @@ def stopwatch(function: Callable, seconds: Counter, part: str) -> Callable:
         try:
             return function(*args, **kwargs)
         finally:
+            if torch.cuda.is_available():  # it returns before its work is done
+                torch.cuda.synchronize()
             seconds[part] += time.perf_counter() - started
 
     return timed
@@ -46,7 +50,7 @@ def measure(args: argparse.Namespace, setting: tuple[float, int]) -> dict[str, f
     """Seconds of all and of each part, and the peak of memory, for vocals of so many seconds and so many of them."""
     length, count = setting
     torch.set_num_threads(args.threads)
-    accompany = models.load(args.model)
+    accompany = models.load(args.model, args.device)
     tokenizer, seconds = accompany.processor.audio_tokenizer, Counter()
     tokenizer.encode_semantic = stopwatch(tokenizer.encode_semantic, seconds, "tokenizer")
     tokenizer.decode = stopwatch(tokenizer.decode, seconds, "codec")
@@ -63,7 +67,8 @@ def measure(args: argparse.Namespace, setting: tuple[float, int]) -> dict[str, f
     accompany(vocals, batch_size=count, **settings)
     total = time.perf_counter() - started
     seconds["rest"] = total - seconds.total()
-    return {"total": total, "peak_mb": megabytes("VmHWM"), **seconds}
+    peak = torch.cuda.max_memory_allocated() / 1e6 if args.device != "cpu" else megabytes("VmHWM")
+    return {"total": total, "peak_mb": peak, **seconds}
 
 
 def row(setting: tuple[float, int], runs: list[dict[str, float]]) -> dict:
@@ -86,6 +91,7 @@ def main() -> None:
     parser.add_argument("--model", default=models.DEFAULT, help=models.MODEL_HELP)
     parser.add_argument("--seconds", type=float, nargs="+", default=[10, 60], help="length of a song (default: 10 60)")
     parser.add_argument("--vocals", type=int, nargs="+", default=[1, 4, 16], help="at a time (default: 1 4 16)")
+    parser.add_argument("--device", default="cpu", help="(default: cpu)")
     parser.add_argument("--precision", choices=PRECISIONS, help="of the stages (default: that of the checkpoint)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
