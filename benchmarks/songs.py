@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--model", default=models.DEFAULT, help=models.MODEL_HELP)
     parser.add_argument("--seconds", type=float, nargs="+", default=[10, 60], help="length of a song (default: 10 60)")
     parser.add_argument("--vocals", type=int, nargs="+", default=[1, 4, 16], help="at a time (default: 1 4 16)")
-    parser.add_argument("--device", default="cpu", help="(default: cpu)")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="(default: cpu)")
     parser.add_argument("--precision", choices=PRECISIONS, help="of the stages (default: that of the checkpoint)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

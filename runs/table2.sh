@@ -2,7 +2,7 @@
 # The paper's Table 2 in miniature: hafm-tiny beside a SingSong of its size that was trained as long on the same songs,
 # Retrieval among those songs, and the ends of the scale.
 #   runs/table2.sh [OUT]
-# Needs the extras [train], [eval] and [band]; takes some three hours on two CPU cores. Stopped, it goes on where it was
+# Needs the extras [train], [eval] and [band]; takes some two hours on two CPU cores. Stopped, it goes on where it was
 # when started again.
 set -euo pipefail
 

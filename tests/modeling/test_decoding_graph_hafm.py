@@ -46,7 +46,7 @@ def fixed_steps(monkeypatch) -> list[FixedStep]:
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("prepare", [lambda inputs: inputs, ragged], ids=["whole", "ragged"])
 @pytest.mark.parametrize("name", STAGES)
-def test_the_tokens_are_those_of_the_other_steps(name, prepare, settings, monkeypatch, request):
+def test_the_tokens_are_those_of_the_other_steps(name, prepare, settings, request):
     stage = make(name)
     inputs = prepare(make_inputs(stage, tokens=3))
     expected = generate(stage, inputs, **settings, **SEEDS)
