@@ -18,6 +18,8 @@ _MATCHING_ROUNDS, _MATCHING_TOLERANCE = 3, 0.01
 _SHELF = (1.53512485958697, -2.69169618940638, 1.19839281085285), (1.0, -1.69065929318241, 0.73248077421585)
 _HIGH_PASS = (1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621)
 _CELLS_PER_SEGMENT = 100
+# Samples whose gains are found together: it takes some fifteen times their memory.
+_LIMITED_AT_ONCE = 2**16
 
 
 def _bilinear(polynomial: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -144,8 +146,15 @@ class PeakLimiter:
             `np.ndarray`: float32, all samples that are final.
         """
         silence = np.zeros((*piece.shape[:-1], self.delay), np.float32)
-        waiting = silence if self.waiting is None else self.waiting
-        waveform = np.concatenate([waiting, piece, *([silence] if last else [])], axis=-1, dtype=np.float32)
+        if self.waiting is None:
+            self.waiting = silence
+        starts = range(0, piece.shape[-1], _LIMITED_AT_ONCE)
+        parts = [piece[..., start : start + _LIMITED_AT_ONCE] for start in starts] + [silence] * last
+        return np.concatenate([self._limit(part) for part in parts], axis=-1)
+
+    def _limit(self, piece: np.ndarray) -> np.ndarray:
+        """Takes a piece and gives what is final with it."""
+        waveform = np.concatenate([self.waiting, piece], axis=-1, dtype=np.float32)
         gains = self._gains(np.abs(waveform).reshape(-1, waveform.shape[-1]).max(axis=0))
         self.waiting = waveform[..., len(gains) :]
         skipped = min(self.silence, len(gains))

@@ -2,6 +2,7 @@
 """Loudness agrees with the standard, and a mix keeps the balance without ever clipping."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -152,6 +153,15 @@ def test_pieces_are_limited_as_the_whole(length):
     pieces = [limiter(waveform[:, start : start + length], last=start == starts[-1]) for start in starts]
     assert pieces[-1].shape[1] > 120  # what waited for samples that never came
     np.testing.assert_allclose(np.concatenate(pieces, axis=1), PeakLimiter(24000)(waveform), atol=1e-6)
+
+
+def test_a_long_signal_takes_little_more_memory_than_itself():
+    waveform = hits(60.0)
+    tracemalloc.start()
+    PeakLimiter(24000)(waveform)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * waveform.nbytes
 
 
 # -- Mixing ------------------------------------------------------------------------------------------------------------
