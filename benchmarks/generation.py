@@ -12,7 +12,8 @@ For each stage and number of windows generated together, in one run and turn by 
   static, growing           the plainest loop over `forward`, with a preallocated cache and with one grown by concatenation
   no cache                  `forward` over everything so far
   generate                  the loop of transformers over the stage
-  llama, musicgen           the same over decoders of transformers of this size, two rows a window
+  llama, musicgen           the same over decoders of transformers of this size, two rows a window, in float32
+  llama bfloat16, ...       and in bfloat16
 
 Every step starts from a cache filled to the middle of the stage's window, so that it is the average step of a window.
 Medians over the rounds. The seconds per second of audio are those of this stage alone. The last line is JSON. To try it:
@@ -21,6 +22,7 @@ Medians over the rounds. The seconds per second of audio are those of this stage
 """
 
 import argparse
+import copy
 import time
 from collections.abc import Callable
 
@@ -193,12 +195,15 @@ def peers(setting: Setting) -> dict[str, Callable[[int], float]]:
     musicgen.generation_config.eos_token_id = None
     sampling = {"do_sample": True, "top_k": 250, "num_return_sequences": 1}
     ids = torch.randint(config.vocab_size, (setting.rows, setting.filled))
-    return {
-        "llama": generate_steps(llama.eval(), {"input_ids": ids}, sampling),
-        "musicgen": generate_steps(
-            musicgen.eval(), {"inputs": ids[: setting.windows]}, sampling | {"guidance_scale": 3.0}
-        ),
+    calls = {
+        "llama": (llama, {"input_ids": ids}, sampling),
+        "musicgen": (musicgen, {"inputs": ids[: setting.windows]}, sampling | {"guidance_scale": 3.0}),
     }
+    paths = {}
+    for name, (model, inputs, settings) in calls.items():
+        paths[name] = generate_steps(model.eval(), inputs, settings)
+        paths[f"{name} bfloat16"] = generate_steps(copy.deepcopy(model).bfloat16(), inputs, settings)
+    return paths
 
 
 def timed(run: Step) -> Callable[[int], float]:
