@@ -149,11 +149,13 @@ class PeakLimiter:
         if self.waiting is None:
             self.waiting = silence
         starts = range(0, piece.shape[-1], _LIMITED_AT_ONCE)
-        parts = [piece[..., start : start + _LIMITED_AT_ONCE] for start in starts] + [silence] * last
+        parts = [piece[..., start : start + _LIMITED_AT_ONCE] for start in starts]
+        if last:
+            parts.append(silence)
         return np.concatenate([self._limit(part) for part in parts], axis=-1)
 
     def _limit(self, piece: np.ndarray) -> np.ndarray:
-        """Takes a piece and gives what is final with it."""
+        """Takes a piece and gives the samples that are final with it."""
         waveform = np.concatenate([self.waiting, piece], axis=-1, dtype=np.float32)
         gains = self._gains(np.abs(waveform).reshape(-1, waveform.shape[-1]).max(axis=0))
         self.waiting = waveform[..., len(gains) :]

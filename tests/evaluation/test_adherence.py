@@ -3,12 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from hafm_hf import DEFAULT_CHECKPOINT, HafmProcessor
 from hafm_hf.evaluation.adherence import MEASURES, Track, chance_partners, measure_adherence
-from hafm_hf.evaluation.harmony import chroma_agreement
-from hafm_hf.evaluation.rhythm import onset_correlation
+from hafm_hf.evaluation.baselines.base import EvaluationClip
+from hafm_hf.evaluation.baselines.marks import CodecCeiling, Noise, Truth
 from hafm_hf.modeling.audio_hafm import load_audio
 
 
@@ -31,30 +30,22 @@ def test_truth_scores_above_shuffled_above_noise(songs):
 
 
 def test_truth_and_codec_score_above_shuffled_and_noise_on_recorded_songs():
-    vocals = sorted(PAIRS.glob("*_vocals.flac"))
-    songs = np.array([path.name.split("_")[1] for path in vocals])
-    bands = [load_audio(path.with_name(path.name.replace("_vocals", "_accompaniment"))).waveform[0] for path in vocals]
-    processor, generator = HafmProcessor.from_pretrained(DEFAULT_CHECKPOINT), np.random.default_rng(0)
-    through_codec = [
-        processor.decode(processor.audio_tokenizer.encode_acoustic(torch.from_numpy(band)[None])[0], length=len(band))
-        for band in bands
-    ]
-    noise = [generator.normal(size=len(band)) for band in bands]
-
-    vocals = [Track(path) for path in vocals]
-    scores = {onset_correlation: {}, chroma_agreement: {}}
-    for name, accompaniments in {"truth": bands, "codec": through_codec, "noise": noise}.items():
-        tracks = [Track(accompaniment, 24_000) for accompaniment in accompaniments]
-        for measure, of_measure in scores.items():
-            pairs = np.array([[measure(vocal, track) for track in tracks] for vocal in vocals])
-            of_measure[name], of_measure[f"shuffled {name}"] = (
-                pairs.diagonal().mean(),
-                pairs[songs[:, None] != songs].mean(),
-            )
+    clips = []
+    for path in sorted(PAIRS.glob("*_vocals.flac")):
+        band = path.with_name(path.name.replace("_vocals", "_accompaniment"))
+        vocal, band = (load_audio(part).waveform[0] for part in (path, band))
+        clips.append(EvaluationClip(path.stem, path.name.split("_")[1], vocal, 24_000, seed=0, accompaniment=band))
+    vocals, songs = [Track(clip.vocal, 24_000) for clip in clips], [clip.song for clip in clips]
+    truth, codec, noise = (
+        measure_adherence(vocals, system.accompany(clips), 24_000, songs=songs)
+        for system in (Truth(), CodecCeiling(HafmProcessor.from_pretrained(DEFAULT_CHECKPOINT)), Noise())
+    )
     # Attacks come through the codec as they are, so nothing ranks it below the truth there.
-    onsets, chroma = scores.values()
-    assert min(onsets["truth"], onsets["codec"]) > onsets["shuffled truth"] > onsets["noise"]
-    assert chroma["truth"] > chroma["codec"] > max(chroma["shuffled truth"], chroma["shuffled codec"], chroma["noise"])
+    onsets, chroma = "onset_correlation", "chroma_agreement"
+    assert min(truth[onsets].matched.value, codec[onsets].matched.value) > truth[onsets].shuffled.value
+    assert truth[onsets].shuffled.value > noise[onsets].matched.value
+    assert truth[chroma].matched.value > codec[chroma].matched.value > noise[chroma].matched.value
+    assert codec[chroma].matched.value > max(truth[chroma].shuffled.value, codec[chroma].shuffled.value)
 
 
 def test_clips_of_one_song_are_neither_shuffled_with_each_other_nor_counted_apart():
